@@ -160,7 +160,7 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"unknown options {sorted(kwargs)}; wanted sampling_rate and return_tensors")
         if str(getattr(return_tensors, "value", return_tensors)) not in ("pt", "np", "None"):
             raise ValueError(f"return_tensors is {return_tensors!r}; wanted 'pt' or 'np'")
-        waveforms = [self._checked(row, index) for index, row in enumerate(_rows(raw_speech))]
+        waveforms = [self.check(row, index) for index, row in enumerate(_rows(raw_speech))]
         if not waveforms:
             raise ValueError("got no waveform; wanted at least 1")
         rows = [self._log_mel_frames(row) if self.kind == "log_mel" else self._normalised(row) for row in waveforms]
@@ -172,8 +172,12 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
             mask[index, : row.shape[-1]] = 1
         return BatchFeature({self.input_name: batch, "attention_mask": mask}, tensor_type=return_tensors)
 
-    def _checked(self, row: Any, index: int) -> np.ndarray:
-        """Row `index` as a float32 waveform (samples,)."""
+    def check(self, row: Any, index: int = 0) -> np.ndarray:
+        """Waveform `index` as float32 (samples,).
+
+        Raises:
+            ValueError: for stereo, empty, too short, too long, silent or NaN audio, or whole numbers.
+        """
         waveform = np.asarray(row)
         if waveform.ndim != 1:
             raise ValueError(f"waveform {index} has shape {waveform.shape}; wanted (samples,): average the channels first")
