@@ -1,4 +1,1 @@
-"""Configurations and models that travel to the Hub.
-
-Every module here is flat: it imports the standard library, torch, transformers and its own siblings, never `mise_hf`.
-"""
+"""The models that leave for the Hub: flat files that import torch, transformers and each other, never `mise_hf`."""
