@@ -90,7 +90,9 @@ def write_prepared(corpus: Corpus, folder: str | os.PathLike[str], overwrite: bo
     }
     for name in ("valence", "arousal", "dominance"):
         columns[name] = [getattr(row, name) for row in rows]
-    columns["audio"] = [None if row.audio is None else {"bytes": None, "path": str(row.audio.resolve())} for row in rows]
+    columns["audio"] = [
+        None if row.audio is None else {"bytes": None, "path": str(row.audio.resolve())} for row in rows
+    ]
     columns["label"] = corpus.labels
     columns["corpus"] = [corpus.name] * len(rows)
     columns["duration"] = corpus.durations

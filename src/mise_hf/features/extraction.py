@@ -132,9 +132,7 @@ def extract(
             kept, states, bad = _pool_shard(shard, pooler, text, strict)
             if pooler is None:
                 bar.add(len(shard), 0.0)
-            features = feature_columns(
-                corpus.label_names, audio and _shape(audio), text and _shape(text)
-            )
+            features = feature_columns(corpus.label_names, audio and _shape(audio), text and _shape(text))
             write_shard(shard_path(folder, index, len(ranges)), features, kept, states, fingerprint, bad)
             rows += len(shard)
             audio_seconds += sum(row["duration"] or 0.0 for row in shard)
@@ -228,9 +226,7 @@ def _rows_sha256(corpus: PreparedCorpus) -> str:
     return digest.hexdigest()
 
 
-def _finish(
-    folder: Path, shards: int, fingerprint: dict[str, Any], corpus: PreparedCorpus
-) -> list[dict[str, Any]]:
+def _finish(folder: Path, shards: int, fingerprint: dict[str, Any], corpus: PreparedCorpus) -> list[dict[str, Any]]:
     """Write what stands beside the shards; the rejected rows are returned."""
     rejected = [row for index in range(shards) for row in read_rejected(shard_path(folder, index, shards))]
     write_text(folder / REJECTED, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected))

@@ -66,7 +66,9 @@ class _MiseConfig(PreTrainedConfig):
         unknown = sorted(key for key in kwargs if key not in _TRANSFORMERS_KEYS)
         if unknown:
             known = sorted({"feature_fingerprint", "id2label", *type(self).__annotations__})
-            raise ValueError(f"unknown keys {', '.join(unknown)} for {self.model_type}; wanted some of {', '.join(known)}")
+            raise ValueError(
+                f"unknown keys {', '.join(unknown)} for {self.model_type}; wanted some of {', '.join(known)}"
+            )
         if self.id2label is not None and not (
             isinstance(self.id2label, dict) and 1 <= len(self.id2label) <= MAX_LABELS
         ):
@@ -192,7 +194,9 @@ class MiseGeneratorConfig(_MiseConfig):
         if self.state_layer is not None:
             _check_integer("state_layer", self.state_layer, 0, 1000)
         corpora = self.training_corpora
-        if corpora is not None and not (isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)):
+        if corpora is not None and not (
+            isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)
+        ):
             raise ValueError(f"training_corpora is {corpora!r:.80}; wanted a list of mappings or None")
 
 

@@ -65,7 +65,9 @@ class MiseTower(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """States (batch, layers, state size) -> embeddings (batch, projection size)."""
         if states.shape[1:] != self.mean.shape:
-            raise ValueError(f"pooled states have shape {tuple(states.shape)}; wanted (batch, {', '.join(map(str, self.mean.shape))})")
+            raise ValueError(
+                f"pooled states have shape {tuple(states.shape)}; wanted (batch, {', '.join(map(str, self.mean.shape))})"
+            )
         standard = (states.float() - self.mean) / self.scale
         mixed = torch.einsum("l,bls->bs", self.layer_weights.softmax(0), standard)
         mixed = self.dropout(mixed)
@@ -224,9 +226,7 @@ class MiseAligner(PreTrainedModel):
         """
         audio = [value for value in (input_values, input_features, audio_states) if value is not None]
         if len(audio) != 1:
-            raise ValueError(
-                f"{len(audio)} of input_values, input_features and audio_states given; wanted exactly one"
-            )
+            raise ValueError(f"{len(audio)} of input_values, input_features and audio_states given; wanted exactly one")
         if audio_states is None:
             audio_states = self.pool_audio(audio[0], attention_mask)
         if text_states is None and input_ids is not None:
@@ -267,7 +267,9 @@ class MiseAligner(PreTrainedModel):
         cosine = F.normalize(audio, dim=1) @ F.normalize(text, dim=1).t()
         out.contrastive_loss = contrastive_loss(cosine / self.log_temperature.exp(), negatives)
         # Scaled to unit size, or the bound grows with the embeddings instead of with what they share.
-        scores = self.critic(F.normalize(audio, dim=1)) @ F.normalize(text, dim=1).t() * self.config.projection_size**0.5
+        scores = (
+            self.critic(F.normalize(audio, dim=1)) @ F.normalize(text, dim=1).t() * self.config.projection_size**0.5
+        )
         out.mi_bound = mutual_information_bound(scores, negatives, self.config.mi_bound)
 
 
@@ -280,7 +282,5 @@ def load_encoder(encoder: str | PreTrainedModel) -> PreTrainedModel:
 
 def check_labels(labels: Tensor, num_labels: int) -> None:
     """Raise ValueError for an emotion id outside 0 .. num_labels - 1, before an index error on a GPU does."""
-    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < num_labels):
-        raise ValueError(
-            f"labels run from {int(labels.min())} to {int(labels.max())}; wanted 0 to {num_labels - 1}"
-        )
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_labels):
+        raise ValueError(f"labels run from {int(labels.min())} to {int(labels.max())}; wanted 0 to {num_labels - 1}")

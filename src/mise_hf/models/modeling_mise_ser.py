@@ -19,7 +19,7 @@ from .space_mise import MiseFeatureSpace
 class MiseForAudioClassification(PreTrainedModel):
     """SER head over utterance-level features, audio-only or audio+text.
 
-    waveform -> encoder -> pooled states -> feature space (encoder space, or an aligner) -> features h -> head -> logits.
+    waveform -> encoder -> pooled states -> feature space (or an aligner) -> features h -> head -> logits.
     Any of the first steps may be left out: give `audio_states` or `features` instead.
     """
 
@@ -128,7 +128,9 @@ class MiseForAudioClassification(PreTrainedModel):
             features = self.audio_features(input_values, input_features, attention_mask, audio_states)
         if self.config.text_size:
             if text_features is None:
-                raise ValueError(f"no text_features; wanted (batch, {self.config.text_size}): this head hears and reads")
+                raise ValueError(
+                    f"no text_features; wanted (batch, {self.config.text_size}): this head hears and reads"
+                )
             features = torch.cat([features, text_features], dim=1)
         if features.dim() != 2 or features.shape[1] != len(self.feature_mean):
             raise ValueError(f"features have shape {tuple(features.shape)}; wanted (batch, {len(self.feature_mean)})")

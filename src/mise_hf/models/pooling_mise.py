@@ -49,7 +49,9 @@ def masked_statistics(hidden_states: Tensor, mask: Tensor | None) -> Tensor:
         weights = mask.to(states.dtype)
         frames = weights.sum(dim=1)
         if not bool((frames > 0).all()):
-            raise ValueError(f"rows {(frames == 0).nonzero().flatten().tolist()} have no valid frame; wanted at least 1")
+            raise ValueError(
+                f"rows {(frames == 0).nonzero().flatten().tolist()} have no valid frame; wanted at least 1"
+            )
         weights = (weights / frames[:, None]).unsqueeze(-1)
         if states.dim() == 4:
             weights = weights.unsqueeze(1)
