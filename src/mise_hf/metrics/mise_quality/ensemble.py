@@ -29,7 +29,9 @@ class Ensemble:
         kinds: tuple[str, ...],
         groups: np.ndarray | None,
         seed: int,
+        doubt: float = 2.0,
     ):
+        """`doubt`: standard errors by which corrections must help on rows they have not seen."""
         counts = np.bincount(codes, minlength=classes)
         self.log_prior = np.log(np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum())
         names = [kind for kind in kinds if kind in KINDS]
@@ -41,9 +43,9 @@ class Ensemble:
         self.corrections: list = []
         wanted = [kind for kind in kinds if kind in CORRECTIONS]
         if wanted:
-            self.correct(wanted, features, pooled(held_out, self.weights, self.log_prior), codes, groups, seed)
+            self.correct(wanted, features, pooled(held_out, self.weights, self.log_prior), codes, groups, seed, doubt)
 
-    def correct(self, wanted, features, base, codes, groups, seed) -> None:
+    def correct(self, wanted, features, base, codes, groups, seed, doubt) -> None:
         """Fits the corrections `wanted` and keeps those that help on rows they have not seen."""
         valid = validation_rows(codes, groups, seed)
         fitted = [CORRECTIONS[kind](features, base, codes, valid, seed) for kind in wanted]
@@ -51,8 +53,8 @@ class Ensemble:
         weights = pool_weights(log_probas, codes[valid], self.log_prior)
         rows = np.arange(int(valid.sum()))
         gain = (pooled(log_probas, weights, self.log_prior) - base[valid])[rows, codes[valid]]
-        # Two standard errors: the weights were chosen on these very rows.
-        if gain.mean() > 2 * gain.std() / np.sqrt(len(gain)):
+        # Not just above 0: the weights were chosen on these very rows.
+        if gain.mean() > doubt * gain.std() / np.sqrt(len(gain)):
             keep = weights[1:] > LEAST_WEIGHT
             self.corrections = [fit for fit, kept in zip(fitted, keep, strict=True) if kept]
             self.correction_weights = np.concatenate([weights[:1], weights[1:][keep]])

@@ -17,7 +17,7 @@ from .pooling import needed
 from .posteriors import kinds_for
 
 FOLDS = 4
-PILOT_ROWS = 1000
+PILOT_ROWS = 900
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
 MOST_TRAINING_ROWS = 16_384
@@ -88,6 +88,7 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, .
     if len(rows) < LEAST_PILOT:
         return every
     rows = np.sort(rng.permutation(rows)[:PILOT_ROWS])
+    # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
     pilot = Ensemble(
         features[rows].astype(np.float64),
         codes[rows],
@@ -95,6 +96,7 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, .
         every,
         None if groups is None else groups[rows],
         int(rng.integers(2**31)),
+        doubt=0.5,
     )
     useful = needed([member.held_out for member in pilot.members], codes[rows], pilot.log_prior)
     return tuple(pilot.names[i] for i in useful) + tuple(kind for kind in pilot.used if kind in CORRECTIONS)

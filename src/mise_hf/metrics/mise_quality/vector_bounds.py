@@ -58,7 +58,7 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> 
         if fit.gain > LEAST_GAIN and clearly(margin):
             student = ratio(0)
             shares = student - student.mean() + fit.information
-            method = f"Student copula, {fit.freedom:.1f} degrees of freedom (tells true pairs from false ones better than the Gaussian)"
+            method = f"Student copula, {fit.freedom:.1f} degrees of freedom (tells true pairs apart better)"
             bias = 0.05 * abs(fit.information)
     if x.shape[1] + y.shape[1] <= MOST_COLUMNS:
         near = neighbour_shares(normal_scores(x), normal_scores(y))
