@@ -1,0 +1,109 @@
+"""`mise-hf extract`: a prepared corpus to a feature folder. Also `accelerate launch -m mise_hf.features.command`."""
+
+import argparse
+import re
+import sys
+
+EXIT_REJECTED = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `mise-hf extract`."""
+    parser.add_argument("source", metavar="DIR", help="a prepared corpus (from `mise-hf prepare`)")
+    parser.add_argument("--out", required=True, metavar="FEATURES", help="feature folder; a half-done one is continued")
+    parser.add_argument("--audio-encoder", metavar="ID", help="audio encoder: id on the Hub or folder")
+    parser.add_argument("--text-encoder", metavar="ID", help="text encoder: id on the Hub or folder")
+    parser.add_argument("--layers", metavar="1-4", help="audio encoder layers, e.g. 3 or 1-4 or 1,3,6 (default: last)")
+    parser.add_argument("--text-layers", metavar="6", help="text encoder layers (default: last)")
+    parser.add_argument("--audio-revision", help="revision of the audio encoder on the Hub")
+    parser.add_argument("--text-revision", help="revision of the text encoder on the Hub")
+    parser.add_argument("--batch-seconds", type=float, help="audio in a batch [s] (default: 40 on a CPU, else 240)")
+    parser.add_argument("--window-seconds", type=float, help="cut longer audio into windows [s] (default: 30)")
+    parser.add_argument("--shard-rows", type=int, default=256, help="utterances in a shard (default: 256)")
+    parser.add_argument("--decoders", type=int, default=1, help="threads that decode ahead (default: 1)")
+    parser.add_argument("--device", help="e.g. cpu or cuda:0 (default: what accelerate finds)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def parse_layers(text: str | None) -> list[int] | None:
+    """Layer numbers of "3", "1-4" or "1,3-4"; None stays None.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if text is None:
+        return None
+    layers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise ValueError(f"layers are {text!r}; wanted numbers and ranges such as 3, 1-4 or 1,3,6")
+        layers += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return layers
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract; 0 when every row has features, 3 when some were rejected.
+
+    Raises:
+        ValueError: for bad input, see `mise_hf.features.extraction.extract`.
+    """
+    audio_layers, text_layers = parse_layers(args.layers), parse_layers(args.text_layers)
+    if args.decoders < 1:
+        raise ValueError(f"--decoders is {args.decoders}; wanted at least 1")
+    from mise_hf.corpora.prepared import read_prepared
+
+    read_prepared(args.source)
+    from accelerate import PartialState
+
+    from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
+    from mise_hf.features.extraction import REJECTED, extract
+
+    state = PartialState()
+    device = args.device or state.device
+    audio = text = None
+    if args.audio_encoder:
+        audio = load_audio_encoder(args.audio_encoder, audio_layers, device, args.audio_revision)
+    if args.text_encoder:
+        text = load_text_encoder(args.text_encoder, text_layers, device, args.text_revision)
+    on_cpu = str(device).startswith("cpu")
+    result = extract(
+        args.source,
+        args.out,
+        audio,
+        text,
+        batch_seconds=args.batch_seconds or (40.0 if on_cpu else 240.0),
+        window_seconds=args.window_seconds,
+        shard_rows=args.shard_rows,
+        decoders=args.decoders,
+        strict=args.strict,
+        rank=state.process_index,
+        processes=state.num_processes,
+        progress=not args.quiet and state.is_local_main_process,
+    )
+    rate = 1 / max(result.wall_seconds, 1e-9)
+    print(
+        f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
+        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
+    )
+    if result.rejected:
+        where = result.folder / REJECTED if result.complete else "the shards"
+        print(f"{len(result.rejected)} rows were rejected; the reasons are in {where}", file=sys.stderr)
+        return EXIT_REJECTED
+    return 0
+
+
+def main() -> int:
+    """Entry point of `python -m mise_hf.features.command`."""
+    parser = argparse.ArgumentParser(prog="mise-hf extract", description=__doc__)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args())
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
