@@ -56,7 +56,7 @@ def frechet_distance(real: Any, synthetic: Any) -> float:
     return _frechet(a, b)
 
 
-def frechet(real: Any, synthetic: Any, *, n_splits: int = 10, seed: int = 0) -> Frechet:
+def frechet(real: Any, synthetic: Any, *, n_splits: int = 5, seed: int = 0) -> Frechet:
     """The distance and its real-against-real floor, all at the same number of rows: half of the smaller set.
 
     Args:

@@ -118,10 +118,17 @@ def spread_and_overlap(
         "coverage": near.coverage,
         "vendi_real": vendi_score(nonzero[0]),
         "vendi_synthetic": vendi_score(nonzero[1]),
+        "identical_rows": float(np.mean(np.isin(row_keys(fake), row_keys(real)))),
         "variance_ratio": within_variance(b, fake_labels) / within_variance(a, real_labels),
         "train_synthetic_test_real": transfer_recall(fake, fake_labels, real, real_labels),
         "train_real_test_synthetic": transfer_recall(real, real_labels, fake, fake_labels),
     }
+
+
+def row_keys(x: np.ndarray) -> np.ndarray:
+    """One comparable value (rows,) for each row of `x` (rows, columns), equal for equal rows only."""
+    rows = np.ascontiguousarray(x, dtype=np.float32)
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).reshape(-1)
 
 
 def within_variance(x: np.ndarray, labels: Any) -> float:

@@ -43,7 +43,9 @@ def faithful(found: Mapping[str, Any]) -> str:
 
 
 def memorised(found: Mapping[str, Any]) -> str:
-    """The share of near copies against its null."""
+    """Rows handed back as they are, else the share of near copies against its null."""
+    if found["identical_rows"] > 0:
+        return f"COPIED: {found['identical_rows']:.1%} of the synthetic rows are real rows, bit for bit."
     if "memorised" not in found:
         return "Memorisation not checked (needs training rows and withheld rows of the same speakers)."
     share, limit = found["memorised"], found["memorised_null_95"]
