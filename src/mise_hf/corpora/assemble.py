@@ -108,7 +108,9 @@ def assemble(reading: Reading) -> Corpus:
     findings += duplicates.findings
     if duplicates.redundant:
         dropped["byte-identical to audio on the other side of a split"] += len(duplicates.redundant)
-        durations = [seconds for row, seconds in zip(kept, durations, strict=True) if row.id not in duplicates.redundant]
+        durations = [
+            seconds for row, seconds in zip(kept, durations, strict=True) if row.id not in duplicates.redundant
+        ]
         kept = [row for row in kept if row.id not in duplicates.redundant]
     findings += find_shared_texts(kept)
     index = {name: position for position, name in enumerate(label_names)}

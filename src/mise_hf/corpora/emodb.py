@@ -75,7 +75,9 @@ def read(root: Path, labels: str | None = None) -> Reading:
             )
         )
     if not utterances:
-        raise ValueError(f"{str(folder)!r} holds no file named as EmoDB's (03a01Fa.wav); wanted the root of the release")
+        raise ValueError(
+            f"{str(folder)!r} holds no file named as EmoDB's (03a01Fa.wav); wanted the root of the release"
+        )
     chosen = set(label_map.values())
     return Reading(
         name="emodb",

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def _windows(
     unit = ratio.numerator
     margin = unit * max(1, round(MARGIN_SECONDS * rate / unit)) if pieces > 1 else 0
     edges = [unit * round(piece * file.frames / pieces / unit) for piece in range(pieces)] + [file.frames]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         first = max(start - margin, 0)
         last = min(stop + margin, file.frames)
         file.seek(first)

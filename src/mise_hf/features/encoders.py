@@ -86,8 +86,8 @@ def load_text_encoder(
 def weights_sha256(model: nn.Module) -> str:
     """SHA-256 over names and values of all weights and buffers, rounded to float16.
 
-    So it does not matter in which file they lie, nor whether that file is a float32 or a float16 copy; the features that
-    two such copies make are equal to about one part in a thousand, which is what float16 features resolve.
+    So it does not matter in which file they lie, nor whether that file is a float32 or a float16 copy; the features
+    that two such copies make are equal to about one part in a thousand, which is what float16 features resolve.
     """
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
@@ -96,9 +96,9 @@ def weights_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _bytes(value: Tensor) -> memoryview:
+def _bytes(value: Tensor) -> bytes:
     plain = value.detach().to("cpu")
-    return memoryview((plain.half() if plain.is_floating_point() else plain).contiguous().numpy()).cast("B")
+    return (plain.half() if plain.is_floating_point() else plain).contiguous().numpy().tobytes()
 
 
 def _load(encoder: str, revision: str | None) -> PreTrainedModel:

@@ -133,7 +133,7 @@ def extract(
             if pooler is None:
                 bar.add(len(shard), 0.0)
             features = feature_columns(
-                corpus.label_names, audio and _shape(audio), text and _shape(text)
+                corpus.label_names, _shape(audio) if audio else None, _shape(text) if text else None
             )
             write_shard(shard_path(folder, index, len(ranges)), features, kept, states, fingerprint, bad)
             rows += len(shard)
@@ -207,8 +207,8 @@ def _claim(
         for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
             if plan[name] != theirs.get(name):
                 raise ValueError(
-                    f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has {plan[name]!r}; "
-                    "give another folder, or the same corpus and settings to continue"
+                    f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has "
+                    f"{plan[name]!r}; give another folder, or the same corpus and settings to continue"
                 )
         return
     try:
@@ -228,9 +228,7 @@ def _rows_sha256(corpus: PreparedCorpus) -> str:
     return digest.hexdigest()
 
 
-def _finish(
-    folder: Path, shards: int, fingerprint: dict[str, Any], corpus: PreparedCorpus
-) -> list[dict[str, Any]]:
+def _finish(folder: Path, shards: int, fingerprint: dict[str, Any], corpus: PreparedCorpus) -> list[dict[str, Any]]:
     """Write what stands beside the shards; the rejected rows are returned."""
     rejected = [row for index in range(shards) for row in read_rejected(shard_path(folder, index, shards))]
     write_text(folder / REJECTED, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected))

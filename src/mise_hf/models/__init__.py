@@ -1,1 +1,1 @@
-"""The models that leave for the Hub. Imports torch, transformers and files of this folder, never the rest of `mise_hf`."""
+"""The models that leave for the Hub. Imports torch, transformers and this folder's files, never `mise_hf`."""

@@ -180,7 +180,9 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
         """
         waveform = np.asarray(row)
         if waveform.ndim != 1:
-            raise ValueError(f"waveform {index} has shape {waveform.shape}; wanted (samples,): average the channels first")
+            raise ValueError(
+                f"waveform {index} has shape {waveform.shape}; wanted (samples,): average the channels first"
+            )
         if waveform.size == 0:
             raise ValueError(f"waveform {index} is empty; wanted at least {self.minimum_samples} samples")
         if not np.issubdtype(waveform.dtype, np.floating):
