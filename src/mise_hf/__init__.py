@@ -1,1 +1,33 @@
-"""mise_hf."""
+"""mise_hf: speech-emotion data augmentation that provably carries emotion.
+
+Importing the package registers its models with the Auto classes of transformers, so that
+`AutoModel.from_pretrained("org/mise-generator")` needs no flag. This is the only place that registers.
+"""
+
+from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification
+
+from mise_hf.models.configuration_mise import MiseAlignerConfig, MiseGeneratorConfig, MiseSERConfig
+from mise_hf.models.modeling_mise_aligner import MiseAligner
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MiseAligner",
+    "MiseAlignerConfig",
+    "MiseForAudioClassification",
+    "MiseGenerator",
+    "MiseGeneratorConfig",
+    "MiseSERConfig",
+]
+
+for _config, _auto, _model in (
+    (MiseAlignerConfig, AutoModel, MiseAligner),
+    (MiseGeneratorConfig, AutoModel, MiseGenerator),
+    (MiseSERConfig, AutoModelForAudioClassification, MiseForAudioClassification),
+):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    _auto.register(_config, _model, exist_ok=True)
+    _config.register_for_auto_class()
+    _model.register_for_auto_class(_auto.__name__)

@@ -1,1 +1,1 @@
-"""The models that leave for the Hub. Imports torch, transformers and this folder's files, never `mise_hf`."""
+"""The models that leave for the Hub: flat files that import torch, transformers and each other, never `mise_hf`."""

@@ -1,0 +1,255 @@
+"""Configurations of the aligner, the generator and the speech-emotion-recognition (SER) head: data and its validation.
+
+Travels to the Hub with the models: imports transformers and siblings of this folder, never `mise_hf`.
+"""
+
+from typing import Any, Literal, get_args
+
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+Space = Literal["encoder", "aligned"]
+MIBound = Literal["info_nce", "nwj", "smile"]
+Head = Literal["linear", "mlp"]
+
+# No honest configuration comes near these; a hostile one must not be able to size an allocation.
+MAX_WIDTH = 65_536
+MAX_LABELS = 10_000
+MAX_LAYERS = 64
+
+# What transformers itself passes through a configuration's keywords beside the fields.
+_TRANSFORMERS_KEYS = {
+    "attn_implementation",
+    "auto_map",
+    "code_revision",
+    "experts_implementation",
+    "model_type",
+    "name_or_path",
+    "num_labels",
+    "output_attentions",
+    "torch_dtype",
+    "trust_remote_code",
+    "_commit_hash",
+    "_attn_implementation_internal",
+    "_experts_implementation_internal",
+}
+
+
+def _check_integer(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; wanted an integer from {low} to {high}")
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; wanted a number from {low} to {high}")
+
+
+def _check_choice(name: str, value: Any, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(get_args(choices))}")
+
+
+def _check_layers(name: str, value: Any) -> None:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_LAYERS or len(set(value)) != len(value):
+        raise ValueError(f"{name} is {value!r}; wanted 1 to {MAX_LAYERS} different layer numbers")
+    for layer in value:
+        _check_integer(f"a layer of {name}", layer, 0, 1000)
+
+
+class _MiseConfig(PreTrainedConfig):
+    """What the three configurations share: labels, the feature fingerprint, and refusing what they do not know."""
+
+    feature_fingerprint: dict | None = None
+
+    def __post_init__(self, **kwargs):
+        unknown = sorted(key for key in kwargs if key not in _TRANSFORMERS_KEYS)
+        if unknown:
+            known = sorted({"feature_fingerprint", "id2label", *type(self).__annotations__})
+            raise ValueError(
+                f"unknown keys {', '.join(unknown)} for {self.model_type}; wanted some of {', '.join(known)}"
+            )
+        if self.id2label is not None and not (
+            isinstance(self.id2label, dict) and 1 <= len(self.id2label) <= MAX_LABELS
+        ):
+            raise ValueError(f"id2label has {self.id2label!r:.80}; wanted a mapping with 1 to {MAX_LABELS} labels")
+        if "num_labels" in kwargs:
+            _check_integer("num_labels", kwargs["num_labels"], 1, MAX_LABELS)
+        super().__post_init__(**kwargs)
+        if sorted(self.id2label) != list(range(len(self.id2label))):
+            raise ValueError(f"id2label has the ids {sorted(self.id2label)!r:.80}; wanted 0, 1, ... without a gap")
+        self.label2id = {str(label): index for index, label in self.id2label.items()}
+        if len(self.label2id) != len(self.id2label):
+            raise ValueError(f"id2label is {self.id2label!r:.200}; wanted different label names")
+        if self.feature_fingerprint is not None and not isinstance(self.feature_fingerprint, dict):
+            raise ValueError(f"feature_fingerprint is {self.feature_fingerprint!r:.80}; wanted a mapping or None")
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range; subclasses say which."""
+        raise NotImplementedError
+
+
+class MiseAlignerConfig(_MiseConfig):
+    """Configuration of `MiseAligner`.
+
+    Args:
+        audio_config: configuration of the audio encoder; None for an aligner over states pooled elsewhere.
+        text_config: configuration of the text encoder; None likewise.
+        audio_state_size: 2 * hidden size of the audio encoder (mean and standard deviation over time).
+        text_state_size: 2 * hidden size of the text encoder; 0 for an aligner without text.
+        audio_layers, text_layers: the layers whose pooled states are mixed with learned weights.
+        projection_size: dimensions of `audio_embeds` h and `text_embeds` t.
+        hidden_size: width of the projections' hidden layer; 0 for linear projections.
+        dropout: share of the pooled states' dimensions dropped in training.
+        temperature: initial temperature of the contrastive term (learned).
+        emotion_weight, contrastive_weight, mi_weight: weights of the three terms of the loss.
+        mi_bound: which lower bound on I(h; t) is maximised.
+        mask_same_text, mask_same_label: do not treat rows with the same text (the same label) as negatives.
+        train_encoders: whether gradients reach the encoders' weights.
+        feature_fingerprint: which encoders, layers and pooling the states come from.
+    """
+
+    model_type = "mise_aligner"
+    sub_configs_defaults = {
+        "audio_config": SubConfigSpec(config_class=AutoConfig, model_type="wav2vec2", optional=True),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="bert", optional=True),
+    }
+
+    audio_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+    audio_state_size: int = 1024
+    text_state_size: int = 768
+    audio_layers: list[int] | tuple[int, ...] = (1, 2, 3, 4)
+    text_layers: list[int] | tuple[int, ...] = (6,)
+    projection_size: int = 128
+    hidden_size: int = 0
+    dropout: float = 0.2
+    temperature: float = 0.07
+    emotion_weight: float = 1.0
+    contrastive_weight: float = 0.1
+    mi_weight: float = 0.1
+    mi_bound: MIBound = "smile"
+    mask_same_text: bool = True
+    mask_same_label: bool = False
+    train_encoders: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        _check_integer("audio_state_size", self.audio_state_size, 1, MAX_WIDTH)
+        _check_integer("text_state_size", self.text_state_size, 0, MAX_WIDTH)
+        _check_integer("projection_size", self.projection_size, 1, MAX_WIDTH)
+        _check_integer("hidden_size", self.hidden_size, 0, MAX_WIDTH)
+        _check_layers("audio_layers", self.audio_layers)
+        _check_layers("text_layers", self.text_layers)
+        _check_number("dropout", self.dropout, 0, 0.95)
+        _check_number("temperature", self.temperature, 1e-3, 100)
+        for name in ("emotion_weight", "contrastive_weight", "mi_weight"):
+            _check_number(name, getattr(self, name), 0, 1e6)
+        _check_choice("mi_bound", self.mi_bound, MIBound)
+
+
+class MiseGeneratorConfig(_MiseConfig):
+    """Configuration of `MiseGenerator`.
+
+    Args:
+        feature_size: dimensions of a generated feature h_hat.
+        noise_size: dimensions of the noise z.
+        text_size: dimensions of the text embedding t that conditions the generator; 0 for none.
+        paired_text_size: dimensions of the text feature t_hat generated beside h_hat; 0 for none.
+        hidden_size, num_hidden_layers: width and number of the residual layers.
+        label_embedding_size: dimensions of the emotion's embedding.
+        space: "encoder" for standardised principal components of a frozen encoder's pooled states (shared by whoever
+            uses the same encoder), "aligned" for an aligner's `audio_embeds`.
+        state_size: dimensions of the pooled states that the encoder space is made of; 0 in the aligned space.
+        state_layer: which of the encoder's layers the states come from (encoder space).
+        feature_fingerprint: which encoders, layers and pooling (and aligner) the features come from.
+        training_corpora: one mapping per training corpus: name, licence, speakers, utterances.
+    """
+
+    model_type = "mise_generator"
+
+    feature_size: int = 128
+    noise_size: int = 128
+    text_size: int = 0
+    paired_text_size: int = 0
+    hidden_size: int = 256
+    num_hidden_layers: int = 2
+    label_embedding_size: int = 64
+    space: Space = "encoder"
+    state_size: int = 0
+    state_layer: int | None = None
+    training_corpora: list[dict] | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        for name in ("feature_size", "noise_size", "hidden_size", "label_embedding_size"):
+            _check_integer(name, getattr(self, name), 1, MAX_WIDTH)
+        for name in ("text_size", "paired_text_size", "state_size"):
+            _check_integer(name, getattr(self, name), 0, MAX_WIDTH)
+        _check_integer("num_hidden_layers", self.num_hidden_layers, 0, MAX_LAYERS)
+        _check_choice("space", self.space, Space)
+        if self.space == "aligned" and self.state_size:
+            raise ValueError(f"state_size is {self.state_size} in the aligned space; wanted 0")
+        if self.state_layer is not None:
+            _check_integer("state_layer", self.state_layer, 0, 1000)
+        corpora = self.training_corpora
+        if corpora is not None and not (
+            isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)
+        ):
+            raise ValueError(f"training_corpora is {corpora!r:.80}; wanted a list of mappings or None")
+
+
+class MiseSERConfig(_MiseConfig):
+    """Configuration of `MiseForAudioClassification`.
+
+    Args:
+        audio_config: configuration of the audio encoder inside; None where the head takes pooled states or features.
+        aligner_config: configuration of the aligner inside (aligned space); None in the encoder space.
+        space: the space of the features, as in `MiseGeneratorConfig`.
+        state_size: 2 * hidden size of the audio encoder.
+        state_layer: which of the encoder's layers is used (encoder space).
+        feature_size: dimensions of a feature h.
+        text_size: dimensions of the text feature that an audio+text head takes beside h; 0 for audio only.
+        head: "linear" or "mlp".
+        hidden_size: width of the mlp's hidden layer.
+        dropout: share of dimensions dropped in training.
+        feature_fingerprint: which encoders, layers and pooling the features come from.
+    """
+
+    model_type = "mise_ser"
+    sub_configs_defaults = {
+        "audio_config": SubConfigSpec(config_class=AutoConfig, model_type="wav2vec2", optional=True),
+        "aligner_config": SubConfigSpec(config_class=MiseAlignerConfig, optional=True),
+    }
+
+    audio_config: dict | PreTrainedConfig | None = None
+    aligner_config: dict | PreTrainedConfig | None = None
+    space: Space = "encoder"
+    state_size: int = 1024
+    state_layer: int = 3
+    feature_size: int = 128
+    text_size: int = 0
+    head: Head = "mlp"
+    hidden_size: int = 256
+    dropout: float = 0.3
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        for name in ("state_size", "feature_size", "hidden_size"):
+            _check_integer(name, getattr(self, name), 1, MAX_WIDTH)
+        _check_integer("text_size", self.text_size, 0, MAX_WIDTH)
+        _check_integer("state_layer", self.state_layer, 0, 1000)
+        _check_number("dropout", self.dropout, 0, 0.95)
+        _check_choice("space", self.space, Space)
+        _check_choice("head", self.head, Head)
+        if (self.space == "aligned") != (self.aligner_config is not None):
+            raise ValueError(
+                f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted an "
+                "aligner_config exactly in the aligned space"
+            )
+        if self.space == "aligned" and self.aligner_config.projection_size != self.feature_size:
+            raise ValueError(
+                f"feature_size is {self.feature_size}; wanted the aligner's projection_size "
+                f"{self.aligner_config.projection_size}"
+            )

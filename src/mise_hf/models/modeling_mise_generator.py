@@ -1,0 +1,220 @@
+"""MiseGenerator: utterance-level features h_hat = G(z, c, t) from noise, emotion and (with or without) text.
+
+Travels to the Hub: imports torch, transformers and siblings of this folder, never `mise_hf`. Holds no critic: those
+serve training only and stay unpublished.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from .configuration_mise import MiseGeneratorConfig
+from .space_mise import MiseFeatureSpace
+
+# Rows of one pass of `generate`. Fixed, because how the noise is cut into draws decides its values.
+ROWS_AT_ONCE = 4096
+
+
+@dataclass
+class MiseGeneratorOutput(ModelOutput):
+    """What a generator makes.
+
+    Attributes:
+        features: h_hat, float32 (batch, feature size).
+        text_features: t_hat, float32 (batch, paired text size); None for a generator of audio features alone.
+    """
+
+    features: Tensor | None = None
+    text_features: Tensor | None = None
+
+
+class _ResidualLayer(nn.Module):
+    def __init__(self, size: int):
+        super().__init__()
+        self.linear = nn.Linear(size, size)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden + self.linear(F.silu(hidden))
+
+
+class MiseGenerator(PreTrainedModel):
+    """Conditional generator of utterance-level features.
+
+    h_hat = mean_c + A z + f(z, c, t): a class mean, a linear map of the noise that all classes share, and a residual
+    network. `start_from` sets the first two to the training rows' class means and shared covariance, so that
+    adversarial training begins at the class-conditional Gaussian, the strongest plain generator, not at noise.
+    """
+
+    config_class = MiseGeneratorConfig
+    base_model_prefix = "generator"
+    main_input_name = "noise"
+    _no_split_modules = ["_ResidualLayer"]
+
+    def __init__(self, config: MiseGeneratorConfig):
+        super().__init__(config)
+        output_size = config.feature_size + config.paired_text_size
+        self.class_means = nn.Embedding(config.num_labels, output_size)
+        self.noise_factor = nn.Linear(config.noise_size, output_size, bias=False)
+        self.label_embedding = nn.Embedding(config.num_labels, config.label_embedding_size)
+        width = config.noise_size + config.label_embedding_size + config.text_size
+        self.input = nn.Linear(width, config.hidden_size)
+        self.layers = nn.ModuleList(_ResidualLayer(config.hidden_size) for _ in range(config.num_hidden_layers))
+        self.output = nn.Linear(config.hidden_size, output_size)
+        # Stands for "no text": rows without a transcript, and a user who has none.
+        self.null_text = nn.Parameter(torch.zeros(config.text_size)) if config.text_size else None
+        self.space = MiseFeatureSpace(config.state_size, config.feature_size) if config.state_size else None
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            init.kaiming_normal_(module.weight, nonlinearity="linear")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+            if module is self.output:
+                init.zeros_(module.weight)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight)
+        elif isinstance(module, MiseFeatureSpace):
+            init.zeros_(module.mean)
+            init.ones_(module.scale)
+            init.copy_(module.components, torch.eye(*module.components.shape))
+        elif isinstance(module, MiseGenerator) and module.null_text is not None:
+            init.zeros_(module.null_text)
+
+    def forward(self, noise: Tensor, labels: Tensor, text_embeds: Tensor | None = None) -> MiseGeneratorOutput:
+        """Generate features for given noise.
+
+        Args:
+            noise: z, (batch, noise size), standard normal.
+            labels: emotion ids c, int64 (batch,).
+            text_embeds: t, (batch, text size); None generates without text.
+
+        Returns:
+            `MiseGeneratorOutput` with features (batch, feature size) and, for a paired generator, text features
+            (batch, paired text size).
+
+        Raises:
+            ValueError: for shapes that do not fit, or text given to a generator without text.
+        """
+        if noise.dim() != 2 or noise.shape[1] != self.config.noise_size or labels.shape != noise.shape[:1]:
+            raise ValueError(
+                f"noise has shape {tuple(noise.shape)} and labels {tuple(labels.shape)}; wanted "
+                f"(batch, {self.config.noise_size}) and (batch,)"
+            )
+        parts = [noise, self.label_embedding(labels)]
+        if self.null_text is not None:
+            parts.append(self._text(noise, text_embeds))
+        elif text_embeds is not None:
+            raise ValueError("text_embeds given; wanted None: this generator was made without text (text_size is 0)")
+        hidden = self.input(torch.cat(parts, dim=1))
+        for layer in self.layers:
+            hidden = layer(hidden)
+        made = self.class_means(labels) + self.noise_factor(noise) + self.output(F.silu(hidden))
+        if not self.config.paired_text_size:
+            return MiseGeneratorOutput(features=made)
+        features, text = made.split([self.config.feature_size, self.config.paired_text_size], dim=1)
+        return MiseGeneratorOutput(features=features, text_features=text)
+
+    def _text(self, noise: Tensor, text_embeds: Tensor | None) -> Tensor:
+        if text_embeds is None:
+            return self.null_text.expand(len(noise), -1)
+        if text_embeds.shape != (len(noise), self.config.text_size):
+            raise ValueError(
+                f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({len(noise)}, {self.config.text_size})"
+            )
+        # A row of NaN marks a missing transcript.
+        missing = text_embeds.isnan().any(dim=1, keepdim=True)
+        return torch.where(missing, self.null_text, text_embeds)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        labels: Sequence[str] | Sequence[int] | Tensor,
+        text_embeds: Tensor | None = None,
+        *,
+        generator: torch.Generator,
+    ) -> MiseGeneratorOutput:
+        """Draw one feature for each label.
+
+        Args:
+            labels: emotion names or ids, (rows,).
+            text_embeds: t, (rows, text size), or None.
+            generator: source of the noise: the same state gives the same features.
+
+        Returns:
+            `MiseGeneratorOutput` of float32 tensors with one row for each label, on the model's device.
+
+        Raises:
+            ValueError: for a label that the checkpoint does not know.
+        """
+        ids = self.label_ids(labels)
+        device = self.class_means.weight.device
+        was_training = self.training
+        self.eval()
+        features, texts = [], []
+        for start in range(0, len(ids), ROWS_AT_ONCE):
+            part = ids[start : start + ROWS_AT_ONCE]
+            noise = torch.randn(len(part), self.config.noise_size, generator=generator, device=generator.device)
+            text = None if text_embeds is None else text_embeds[start : start + ROWS_AT_ONCE].to(device)
+            made = self(noise.to(device, self.dtype), part.to(device), text)
+            features.append(made.features.float())
+            texts.append(made.text_features)
+        self.train(was_training)
+        empty = torch.empty(0, self.config.feature_size, device=device)
+        paired = self.config.paired_text_size and features
+        return MiseGeneratorOutput(
+            features=torch.cat(features) if features else empty,
+            text_features=torch.cat([text.float() for text in texts]) if paired else None,
+        )
+
+    def label_ids(self, labels: Sequence[str] | Sequence[int] | Tensor) -> Tensor:
+        """Emotion names or ids -> int64 (rows,) on the CPU.
+
+        Raises:
+            ValueError: for a name or id that the checkpoint does not know.
+        """
+        names = self.config.label2id
+        if isinstance(labels, Tensor):
+            labels = labels.tolist()
+        unknown = {v for v in labels if (v not in names if isinstance(v, str) else not 0 <= v < len(names))}
+        if unknown:
+            raise ValueError(f"labels {sorted(map(str, unknown))} are unknown; wanted some of {list(names)}")
+        return torch.tensor([names[v] if isinstance(v, str) else int(v) for v in labels], dtype=torch.int64)
+
+    @torch.no_grad()
+    def start_from(self, features: Tensor, labels: Tensor, shrinkage: float = 0.1) -> "MiseGenerator":
+        """Set class means and the noise factor to those of the training rows; returns itself.
+
+        Args:
+            features: (rows, feature size + paired text size).
+            labels: int64 (rows,), every class at least once.
+            shrinkage: share of the shared covariance replaced by a multiple of the identity (0 to 1).
+
+        Raises:
+            ValueError: for a class without a row.
+        """
+        counts = torch.bincount(labels, minlength=self.config.num_labels)
+        if (counts == 0).any():
+            absent = [self.config.id2label[int(i)] for i in (counts == 0).nonzero()]
+            raise ValueError(f"no training row for {absent}; wanted at least one row for each class")
+        means = torch.zeros(len(counts), features.shape[1], dtype=torch.float64)
+        means.index_add_(0, labels, features.double())
+        means /= counts[:, None]
+        residual = features.double() - means[labels]
+        covariance = residual.t() @ residual / len(residual)
+        size = len(covariance)
+        # Identity in proportion to the overall variance; a clip of the corpus never seen again keeps some room.
+        covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / size * torch.eye(size).double()
+        values, vectors = torch.linalg.eigh(covariance)
+        keep = min(size, self.config.noise_size)
+        factor = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :keep]
+        self.class_means.weight.copy_(means)
+        self.noise_factor.weight.zero_()
+        self.noise_factor.weight[:, :keep] = factor.to(self.noise_factor.weight.dtype)
+        return self
