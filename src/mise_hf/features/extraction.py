@@ -132,13 +132,9 @@ def extract(
             kept, states, bad = _pool_shard(shard, pooler, text, strict)
             if pooler is None:
                 bar.add(len(shard), 0.0)
-<<<<<<< HEAD
             features = feature_columns(
                 corpus.label_names, _shape(audio) if audio else None, _shape(text) if text else None
             )
-=======
-            features = feature_columns(corpus.label_names, audio and _shape(audio), text and _shape(text))
->>>>>>> main
             write_shard(shard_path(folder, index, len(ranges)), features, kept, states, fingerprint, bad)
             rows += len(shard)
             audio_seconds += sum(row["duration"] or 0.0 for row in shard)
