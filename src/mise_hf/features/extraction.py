@@ -201,23 +201,24 @@ def _claim(
         "fingerprint": fingerprint,
     }
     path = folder / PLAN
-    if path.exists():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        require_same(fingerprint, theirs["fingerprint"], our_name="this run", their_name=str(folder))
-        for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
-            if plan[name] != theirs.get(name):
-                raise ValueError(
-                    f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has "
-                    f"{plan[name]!r}; give another folder, or the same corpus and settings to continue"
-                )
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ValueError(f"{str(folder)!r} is not empty and holds no extraction to continue; give another folder")
-        write_text(path, json.dumps(plan, indent=2) + "\n")
+        if not path.exists():
+            # Another process may be writing its (equal) plan at this moment.
+            others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((PLAN, f".{PLAN}"))]
+            if others and not path.exists():
+                raise ValueError(f"{str(folder)!r} is not empty and holds no extraction to continue; give another one")
+            write_text(path, json.dumps(plan, indent=2) + "\n")
     except OSError as error:
         raise ValueError(f"{str(folder)!r} cannot be written: {error}") from error
+    theirs = json.loads(path.read_text(encoding="utf-8"))
+    require_same(fingerprint, theirs["fingerprint"], our_name="this run", their_name=str(folder))
+    for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
+        if plan[name] != theirs.get(name):
+            raise ValueError(
+                f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has {plan[name]!r}; "
+                "give another folder, or the same corpus and settings to continue"
+            )
 
 
 def _rows_sha256(corpus: PreparedCorpus) -> str:
