@@ -141,7 +141,7 @@ def test_audio_refuses_layers_and_masks_that_do_not_fit():
     encoder = take_encoder(whisper())
     mel = torch.zeros(1, 80, 100)
     for layers in ([], [4], [1, 1], [-1]):
-        with pytest.raises(ValueError, match="0 .* to 3"):
+        with pytest.raises(ValueError, match=r"0 .* to 3"):
             pooled_audio_states(encoder, mel, None, layers)
     with pytest.raises(ValueError, match=r"\(1, 50\).*\(1, 100\)"):
         pooled_audio_states(encoder, mel, torch.ones(1, 50), [1])

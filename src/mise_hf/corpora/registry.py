@@ -37,18 +37,19 @@ CORPORA: dict[str, Callable[..., Reading]] = {
 
 
 def read_corpus(
-    name: str,
+    corpus: str,
     root: str | os.PathLike[str],
+    /,
     *,
     label_map: Mapping[str, str] | None = None,
     text_only: bool = False,
     shared_speakers: bool = False,
     **options: Any,
 ) -> Corpus:
-    """Read the corpus `name` under `root`.
+    """Read the corpus called `corpus` under `root`.
 
     Args:
-        name: one of `CORPORA`.
+        corpus: one of `CORPORA`.
         root: folder of the corpus; for "manifest" the file, for "dataset" its id on the Hub or folder.
         label_map: raw label to label name, in place of the corpus's own sets of labels; other labels are dropped.
         text_only: leave the audio out.
@@ -58,15 +59,15 @@ def read_corpus(
     Raises:
         ValueError: for an unknown corpus or option, and whatever its reader and the guards refuse.
     """
-    if name not in CORPORA:
-        raise ValueError(f"the corpus {name!r} is unknown; wanted one of {', '.join(CORPORA)}")
-    accepted = [option for option in inspect.signature(CORPORA[name]).parameters if option != "root"]
+    if corpus not in CORPORA:
+        raise ValueError(f"the corpus {corpus!r} is unknown; wanted one of {', '.join(CORPORA)}")
+    accepted = [option for option in inspect.signature(CORPORA[corpus]).parameters if option != "root"]
     unknown = sorted(set(options) - set(accepted))
     if unknown:
-        raise ValueError(f"{name} takes no {', '.join(unknown)}; wanted some of {', '.join(accepted)}")
+        raise ValueError(f"{corpus} takes no {', '.join(unknown)}; wanted some of {', '.join(accepted)}")
     if label_map and "label_map" in accepted:
         options["label_map"] = label_map
-    reading = CORPORA[name](Path(root), **options)
+    reading = CORPORA[corpus](Path(root), **options)
     if label_map and "label_map" not in accepted:
         # The official counts are those of the corpus's own sets of labels.
         reading = replace(reading, label_map=label_map, official=None)

@@ -1,7 +1,8 @@
 """`mise-hf extract`: a prepared corpus to a feature folder.
 
-Many processes share the work without talking to one another: `accelerate launch -m mise_hf.features.command ...` on GPUs,
-`torchrun --nproc-per-node 2 -m mise_hf.features.command ...` on CPUs, or `--part 1/8` to `--part 8/8` in a job array.
+Many processes share the work without talking to one another: `accelerate launch -m mise_hf.features.command ...` on
+GPUs, `torchrun --nproc-per-node 2 -m mise_hf.features.command ...` on CPUs, or `--part 1/8` to `--part 8/8` in a job
+array.
 """
 
 import argparse
