@@ -91,7 +91,7 @@ def test_a_complete_release_with_other_counts_is_refused(full):
     evaluation = next(path for path in sorted(full.glob("Session2/dialog/EmoEvaluation/Ses*.txt")))
     content = evaluation.read_text()
     evaluation.write_text(content.replace("\tneu\t", "\tang\t", 1))
-    with pytest.raises(ValueError, match=r"anger 1104 \(official 1103\), neutral 1707 \(official 1708\)"):
+    with pytest.raises(ValueError, match=r"neutral 1707 \(official 1708\), anger 1104 \(official 1103\)"):
         read_corpus("iemocap", full)
     evaluation.write_text(content)
 

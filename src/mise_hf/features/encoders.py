@@ -49,7 +49,7 @@ def load_audio_encoder(
     Raises:
         ValueError: for an encoder that cannot be loaded, or layers that it does not have.
     """
-    model = _load(encoder, revision)
+    model = _load(encoder, revision, ("input_values", "input_features"))
     identity = _identity(encoder, model)
     chosen = _choose_layers(layers, model)
     try:
@@ -73,7 +73,7 @@ def load_text_encoder(
     Raises:
         ValueError: for an encoder or tokenizer that cannot be loaded, or layers that it does not have.
     """
-    model = _load(encoder, revision)
+    model = _load(encoder, revision, ("input_ids",))
     identity = _identity(encoder, model)
     chosen = _choose_layers(layers, model)
     try:
@@ -101,11 +101,14 @@ def _bytes(value: Tensor) -> bytes:
     return (plain.half() if plain.is_floating_point() else plain).contiguous().numpy().tobytes()
 
 
-def _load(encoder: str, revision: str | None) -> PreTrainedModel:
+def _load(encoder: str, revision: str | None, inputs: tuple[str, ...]) -> PreTrainedModel:
     try:
-        return take_encoder(AutoModel.from_pretrained(encoder, revision=revision, dtype=torch.float32))
+        model = take_encoder(AutoModel.from_pretrained(encoder, revision=revision, dtype=torch.float32))
     except OSError as error:
         raise ValueError(f"the encoder {encoder!r} cannot be loaded from the Hub or a folder: {error}") from error
+    if model.main_input_name not in inputs:
+        raise ValueError(f"the encoder {encoder!r} takes {model.main_input_name}; wanted one that takes {inputs[0]}")
+    return model
 
 
 def _identity(encoder: str, model: PreTrainedModel) -> dict[str, Any]:
