@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: for bad input, see `mise_hf.features.extraction.extract`.
     """
     audio_layers, text_layers = parse_layers(args.layers), parse_layers(args.text_layers)
+    part = parse_part(args.part) if args.part else None
     if args.decoders < 1:
         raise ValueError(f"--decoders is {args.decoders}; wanted at least 1")
     from mise_hf.corpora.prepared import read_prepared
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Without `cpu=True` accelerate takes every process of a machine that has no accelerator for the only one.
     state = PartialState(cpu=not torch.accelerator.is_available())
-    rank, processes = parse_part(args.part) if args.part else (state.process_index, state.num_processes)
+    rank, processes = part or (state.process_index, state.num_processes)
     device = args.device or state.device
     audio = text = None
     if args.audio_encoder:
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         audio,
         text,
-        batch_seconds=args.batch_seconds or (40.0 if on_cpu else 240.0),
+        batch_seconds=(40.0 if on_cpu else 240.0) if args.batch_seconds is None else args.batch_seconds,
         window_seconds=args.window_seconds,
         shard_rows=args.shard_rows,
         decoders=args.decoders,

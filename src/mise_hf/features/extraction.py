@@ -117,8 +117,8 @@ def extract(
         pooler = AudioPooler(audio, batch_seconds, window_seconds, decoders)
     fingerprint = make_fingerprint(audio, text)
     folder = Path(out)
-    _claim(folder, corpus, fingerprint, shard_rows, {"window_seconds": pooler and pooler.window_seconds})
     ranges = shard_ranges(len(corpus), shard_rows)
+    _claim(folder, corpus, fingerprint, shard_rows, {"window_seconds": pooler and pooler.window_seconds})
     mine = [index for index in range(len(ranges)) if index % processes == rank]
     left = [index for index in mine if not shard_path(folder, index, len(ranges)).exists()]
     rows = audio_seconds = 0.0
