@@ -11,6 +11,9 @@ from mise_hf.features import FeatureTable
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 
+# One thread: more only get in each other's way on layers this small.
+torch.set_num_threads(1)
+
 LABELS = ("anger", "joy", "sadness")
 
 

@@ -273,8 +273,7 @@ def _percent(share: str) -> str:
 
 def _verdict(what: str, entry: dict[str, Any], base: float) -> str:
     difference, p = 100 * entry["difference"], entry["p_value"]
+    word = "made no difference that these speakers can show"
     if p < 0.05:
         word = "helped" if difference > 0 else "HURT"
-    else:
-        word = "made no difference that these speakers can show"
     return f"{what}: {word} ({difference:+.1f} UAR over {100 * base:.1f}, p = {p:.3f})."

@@ -65,7 +65,8 @@ def run_cell(
         train: rows of the training speakers; every class at least twice.
         test: rows of other speakers.
         licence: of the corpus, recorded in the checkpoints.
-        withheld: rows of the training speakers that are not in `train`, the reference for memorisation.
+        withheld: rows of the training speakers that are not in `train`, the reference for memorisation. None where
+            there are none: the cell of the checkpoint, whose mutual informations are estimated too.
         seed: of every draw.
         steps: optimiser steps of each generator.
 
@@ -121,7 +122,9 @@ def _generators(
     layer = plain.layer
     arguments = GeneratorArguments(steps=steps, layer=layer, seed=seed)
     rows = rows_in_encoder_space(train, layer, arguments.feature_size)
-    measures = SyntheticMeasures(rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed)
+    measures = SyntheticMeasures(
+        rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed, information=False
+    )
     result.measures[REAL_ENCODER] = measure_real(measures)
     for name, weight in ((LABEL_ONLY, 0.0), (MISE_ENCODER, arguments.mi_weight)):
         curve: list[dict[str, float]] = []
@@ -214,7 +217,7 @@ def _aligned(
 
     made = draw(seed)
     result.predictions[MISE] = _augmented(head, features, train.labels, made, wanted, test_rows, seed)
-    measures = SyntheticMeasures(features, train, test_rows, test, seed)
+    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=withheld is None)
     result.measures[REAL] = measure_real(measures, rows.text)
     text = None if rows.text is None else _texts(rows, len(wanted), seed)
     found = measure_synthetic(measures, draw, wanted, text)
