@@ -5,6 +5,7 @@ Augmented rows use the plain classifier that was chosen inside, with its setting
 ones, uniform over the emotions; nothing is tuned for one method that is not tuned for the others.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +135,7 @@ def _generators(
             label_names=train.label_names,
             fingerprint=train.fingerprint,
             corpora=training_corpora(train, licence),
-            on_step=lambda step, metrics, kept=curve: kept.append({"step": step, **metrics}),
+            on_step=_recorder(curve),
         )
         made = _draw(generator, wanted, seed)
         # Both spaces standardise by the same rows, so a generated feature passes over through the standardised states.
@@ -142,7 +143,7 @@ def _generators(
         result.predictions[name] = _augmented(
             plain.best, plain.rows.features.numpy(), train.labels, lifted, wanted, test_features, seed
         )
-        found = measure_synthetic(measures, lambda draw, g=generator: _draw(g, wanted, draw).numpy(), wanted)
+        found = measure_synthetic(measures, _drawer(generator, wanted), wanted)
         if withheld is not None:
             reference = project(rows, withheld.layer(layer))
             found["memorisation"] = measure_memorisation(made.numpy(), measures.features, train, reference, withheld)
@@ -160,9 +161,7 @@ def train_chain(
 ) -> tuple[MiseAligner, MiseGenerator, TrainingRows]:
     """The paper's chain: aligner, generator of its audio_embeds, and those embeddings of the training rows."""
     kept: dict[str, list[dict[str, float]]] = {"aligner": [], MISE: []}
-    aligner = train_aligner(
-        train, AlignerArguments(seed=seed), on_step=lambda step, found: kept["aligner"].append({"step": step, **found})
-    )
+    aligner = train_aligner(train, AlignerArguments(seed=seed), on_step=_recorder(kept["aligner"]))
     with_text = train.text_states is not None
     rows = rows_in_aligned_space(train, aligner, text=with_text)
     generator = train_generator(
@@ -171,11 +170,22 @@ def train_chain(
         label_names=train.label_names,
         fingerprint=train.fingerprint,
         corpora=training_corpora(train, licence),
-        on_step=lambda step, found: kept[MISE].append({"step": step, **found}),
+        on_step=_recorder(kept[MISE]),
     )
     if curves is not None:
         curves |= {name: _thinned(curve) for name, curve in kept.items()}
     return aligner, generator, rows
+
+
+def _recorder(curve: list[dict[str, float]]) -> Callable[[int, dict[str, float]], None]:
+    return lambda step, metrics: curve.append({"step": step, **metrics})
+
+
+def _drawer(
+    generator: MiseGenerator, wanted: np.ndarray, rows: TrainingRows | None = None
+) -> Callable[[int], np.ndarray]:
+    """Seed -> synthetic rows float (rows, dim) of the wanted emotions."""
+    return lambda seed: _draw(generator, wanted, seed, rows).numpy()
 
 
 def _thinned(curve: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -212,9 +222,7 @@ def _aligned(
     head = Choice("lda", ALIGNED_SHRINKAGE, float("nan"))
     result.predictions[ALIGNED_PLAIN] = fit_plain("lda", ALIGNED_SHRINKAGE, features, train.labels, seed)(test_rows)
 
-    def draw(number: int) -> np.ndarray:
-        return _draw(generator, wanted, number, rows).numpy()
-
+    draw = _drawer(generator, wanted, rows)
     made = draw(seed)
     result.predictions[MISE] = _augmented(head, features, train.labels, made, wanted, test_rows, seed)
     measures = SyntheticMeasures(features, train, test_rows, test, seed, information=withheld is None)

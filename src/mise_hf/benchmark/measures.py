@@ -23,7 +23,7 @@ PERMUTATIONS = 5
 class SyntheticMeasures:
     """The real rows that synthetic ones are held against: features float (rows, dim) of training and of test.
 
-    With `information`, the mutual informations are estimated too, with their permutation nulls: some 20 s a set of rows.
+    With `information`, the mutual informations are estimated too, with permutation nulls: some 20 s a set of rows.
     """
 
     features: np.ndarray

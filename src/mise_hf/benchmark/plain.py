@@ -120,7 +120,7 @@ def tune(
             f"every inner fold lacks a class: {len(table)} rows, {len(set(table.speakers))} speakers; wanted more rows"
         )
     settings = settings or SETTINGS[family]
-    predictions = {setting: [] for setting in settings}
+    predictions: dict[float, list[np.ndarray]] = {setting: [] for setting in settings}
     truth = np.concatenate([table.labels[held] for _, held in folds])
     for fit, held in folds:
         rows = rows_in_encoder_space(table.select(fit), layer, COMPONENTS)

@@ -78,7 +78,8 @@ class _MiseConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if sorted(self.id2label) != list(range(len(self.id2label))):
             raise ValueError(f"id2label has the ids {sorted(self.id2label)!r:.80}; wanted 0, 1, ... without a gap")
-        self.label2id = {str(label): index for index, label in self.id2label.items()}
+        labels_to_ids: dict[str, int] = {str(label): int(index) for index, label in self.id2label.items()}
+        self.label2id = labels_to_ids
         if len(self.label2id) != len(self.id2label):
             raise ValueError(f"id2label is {self.id2label!r:.200}; wanted different label names")
         if self.feature_fingerprint is not None and not isinstance(self.feature_fingerprint, dict):

@@ -290,9 +290,8 @@ class MiseAligner(PreTrainedModel):
 
 def load_encoder(encoder: str | PreTrainedModel) -> PreTrainedModel:
     """A pretrained encoder in float32: from a Hub id or folder, or the one given."""
-    if isinstance(encoder, str):
-        encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32)
-    return take_encoder(encoder)
+    model = AutoModel.from_pretrained(encoder, dtype=torch.float32) if isinstance(encoder, str) else encoder
+    return take_encoder(model)
 
 
 def check_labels(labels: Tensor, num_labels: int) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 # Okabe and Ito's palette: told apart by colour-blind readers too; markers differ as well.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8c8c00", "#000000")
 MARKERS = "osD^vP*X"
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
+STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 
 
 def _svg(draw: Callable[[], Figure]) -> str:
@@ -116,7 +116,7 @@ def _scatter(axes: Axes, rows: list, codes: np.ndarray, names: list[str]) -> Non
     points = np.array(rows)
     for code, name in enumerate(names):
         chosen = points[codes == code]
-        style = {"color": PALETTE[code % len(PALETTE)], "marker": MARKERS[code % len(MARKERS)]}
+        style: dict[str, Any] = {"color": PALETTE[code % len(PALETTE)], "marker": MARKERS[code % len(MARKERS)]}
         axes.scatter(chosen[:, 0], chosen[:, 1], s=9, alpha=0.7, label=name, linewidths=0, **style)
 
 

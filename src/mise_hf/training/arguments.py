@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from transformers import HfArgumentParser
 
-T = TypeVar("T", bound="RunArguments")
+T = TypeVar("T", "AlignerArguments", "GeneratorArguments", "ClassifierArguments")
 
 
 @dataclass
@@ -141,7 +141,7 @@ def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
         ValueError: for a key in the YAML file that the training does not know, or a value out of its range.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = HfArgumentParser(kind)
+    parser = HfArgumentParser(cast(Any, kind))
     parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
     config = parser.parse_known_args(argv)[0].config
     if config is not None:
