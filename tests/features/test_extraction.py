@@ -8,8 +8,7 @@ import datasets
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise
-from test_audio import bad_files
+from noise_clips import bad_files, noise
 
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features import FeatureTable
