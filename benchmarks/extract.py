@@ -34,7 +34,7 @@ from mise_hf.features.encoders import load_audio_encoder
 from mise_hf.features.extraction import extract
 
 LAYERS = (1, 2, 3, 4)
-BATCH_SECONDS = 40.0
+BATCH_SECONDS = 30.0
 SHARD_ROWS = 64
 
 

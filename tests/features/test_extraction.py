@@ -13,6 +13,7 @@ from noise_clips import bad_files, noise
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features import FeatureTable
 from mise_hf.features.audio import read_audio
+from mise_hf.features.command import main
 from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 from mise_hf.features.extraction import extract
 from mise_hf.features.pooler import combine_windows
@@ -152,6 +153,11 @@ def test_a_whole_shard_of_bad_files_is_an_empty_shard(make_corpus, audio, tmp_pa
         (tmp_path / "noise" / f"{place:03d}.wav").write_bytes(b"gone")
     result = run(prepared, tmp_path / "f", audio)
     assert len(result.rejected) == 4 and len(FeatureTable.from_folder(tmp_path / "f")) == 4
+    for place in range(4, 8):
+        (tmp_path / "noise" / f"{place:03d}.wav").write_bytes(b"gone")
+    assert len(run(prepared, tmp_path / "g", audio).rejected) == 8
+    with pytest.raises(ValueError, match=r"no row.*rejected\.jsonl"):
+        FeatureTable.from_folder(tmp_path / "g")
 
 
 @pytest.mark.parametrize("processes", [2, 3, 7])
@@ -252,7 +258,9 @@ def test_two_processes_under_a_launcher_give_the_dataset_of_one(
     same_tables(FeatureTable.from_folder(tmp_path / "two"), FeatureTable.from_folder(tmp_path / "one"), 2e-3)
 
 
-def test_the_command_tells_speed_and_rejections_by_its_status(make_corpus, whisper_dir, bert_dir, tmp_path):
+def test_the_command_tells_speed_and_rejections_by_its_status(
+    make_corpus, whisper_dir, bert_dir, tmp_path, monkeypatch, capsys
+):
     prepared = make_corpus([0.5, 0.6, 0.7])
     (tmp_path / "noise" / "001.wav").write_bytes(b"oops")
     words = command(prepared, tmp_path / "f", whisper_dir, bert_dir)
