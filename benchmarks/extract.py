@@ -7,6 +7,7 @@ Everything in one run, one thread a process, on EmoDB and Whisper layers 1 to 4:
 - bare: the encoder's convolutions and blocks up to layer 4 on the very batches of the extraction, held in memory, no
   mask, no pooling; the median of the passes.
 - extract: the whole of `mise_hf.features.extraction.extract`, from files to shards; the median of the passes.
+  bare and extract also by the CPU time of the process, which neighbours on the machine disturb less.
 - stock: WhisperFeatureExtractor padding to 30 s and the encoder's own forward, on every n-th clip; once as
   it is (all 6 blocks), once with its blocks cut behind layer 4 for a comparison of the padding alone.
 - two processes: `torchrun --nproc-per-node 2` against one process of the same command, by the slower process's clock.
@@ -117,10 +118,13 @@ def measure(corpus, encoder_path, passes, every):
         audio_seconds = sum(row["duration"] for row in rows)
         encoder = load_audio_encoder(str(encoder_path), LAYERS)
         batches, waste, decode = prepared_batches(rows, encoder)
-        bare_seconds, extract_seconds = [], []
+        bare_seconds, extract_seconds, bare_cpu, extract_cpu = [], [], [], []
         # In turns, so that a neighbour on the machine slows both.
         for number in range(passes):
+            begun = time.process_time()
             bare_seconds.append(bare(encoder.model, batches))
+            bare_cpu.append(time.process_time() - begun)
+            begun = time.process_time()
             result = extract(
                 folder / "prepared",
                 folder / f"pass{number}",
@@ -129,6 +133,7 @@ def measure(corpus, encoder_path, passes, every):
                 shard_rows=SHARD_ROWS,
                 progress=False,
             )
+            extract_cpu.append(time.process_time() - begun)
             extract_seconds.append(result.wall_seconds)
         clips = rows[::every]
         share = sum(row["duration"] for row in clips) / audio_seconds
@@ -150,6 +155,7 @@ def measure(corpus, encoder_path, passes, every):
         "extract_rows_per_s": round(len(rows) / extract_median, 1),
         "extract_audio_seconds_per_s": round(audio_seconds / extract_median, 1),
         "throughput_of_bare": round(statistics.median(ratios), 3),
+        "throughput_of_bare_by_cpu_time": round(sum(bare_cpu) / sum(extract_cpu), 3),
         "stock_s": round(stock_seconds, 1),
         "times_stock": round(stock_seconds / extract_median, 2),
         "stock_cut_s": round(stock_cut_seconds, 1),
