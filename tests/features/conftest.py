@@ -1,7 +1,7 @@
-import numpy as np
 import pytest
 import soundfile
 import torch
+from noise_clips import noise
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertConfig,
@@ -42,11 +42,6 @@ def bert_dir(tmp_path_factory):
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
     BertModel(BertConfig(**sizes, vocab_size=7)).save_pretrained(folder)
     return folder
-
-
-def noise(seconds, rate=16000, channels=1, seed=0):
-    """float64 (samples, channels) in -0.5 to 0.5."""
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (round(seconds * rate), channels))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import noise
+from noise_clips import bad_files, noise
 from torchaudio.functional import resample
 
 from mise_hf.features.audio import read_audio, read_windows
@@ -69,25 +69,6 @@ def test_silent_windows_are_left_out_and_silence_from_end_to_end_is_refused(tmp_
     soundfile.write(tmp_path / "b.wav", np.zeros(32000), 16000)
     with pytest.raises(ValueError, match=r"b\.wav' is silent"):
         read_audio(tmp_path / "b.wav", sampling_rate=16000)
-
-
-def bad_files(folder):
-    """Name to bytes of files that no reader can make sense of."""
-    soundfile.write(folder / "good.wav", noise(1.0)[:, 0], 16000)
-    soundfile.write(folder / "good.flac", noise(1.0)[:, 0], 16000)
-    soundfile.write(folder / "empty.wav", np.zeros((0, 1)), 16000)
-    values = noise(1.0)[:, 0]
-    values[5000] = np.nan
-    soundfile.write(folder / "nan.wav", values, 16000, subtype="FLOAT")
-    (folder / "zero.wav").write_bytes(b"")
-    (folder / "text.wav").write_bytes(b"this is no audio at all\n" * 50)
-    (folder / "header.wav").write_bytes((folder / "good.wav").read_bytes()[:30])
-    (folder / "cut.wav").write_bytes((folder / "good.wav").read_bytes()[:16000])
-    (folder / "cut.flac").write_bytes((folder / "good.flac").read_bytes()[:9000])
-    garbled = bytearray((folder / "good.flac").read_bytes())
-    garbled[:60] = b"\x00" * 60
-    (folder / "garbled.flac").write_bytes(garbled)
-    return ("empty.wav", "nan.wav", "zero.wav", "text.wav", "header.wav", "cut.wav", "cut.flac", "garbled.flac")
 
 
 def test_bad_files_are_refused_by_name(tmp_path):

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 import time
 from importlib.resources import files
@@ -13,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features import FeatureTable, load_embedded, require_same
-from mise_hf.features.embedded import read_compact, write_compact
+from mise_hf.features.embedded import main, read_compact, write_compact
 from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 from mise_hf.features.extraction import extract
 
@@ -69,15 +68,9 @@ def test_compact_files_give_the_table_back(tmp_path):
     assert back.fingerprint == table.fingerprint
 
 
-def test_unknown_names_and_folders_are_refused(tmp_path):
+def test_unknown_names_and_folders_are_refused(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="'iemocap' come with the package; wanted one of emodb"):
         load_embedded("iemocap")
     arguments = ["--corpus", tmp_path / "no", "--audio-encoder", "x", "--text-encoder", "y", "--out", tmp_path / "o"]
-    done = subprocess.run(
-        [sys.executable, "-m", "mise_hf.features.embedded", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 1 and "is no folder" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["embedded", *map(str, arguments)])
+    assert main() == 1 and "is no folder" in capsys.readouterr().err

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-layers", metavar="6", help="text encoder layers (default: last)")
     parser.add_argument("--audio-revision", help="revision of the audio encoder on the Hub")
     parser.add_argument("--text-revision", help="revision of the text encoder on the Hub")
-    parser.add_argument("--batch-seconds", type=float, help="audio in a batch [s] (default: 40 on a CPU, else 240)")
+    parser.add_argument("--batch-seconds", type=float, help="audio in a batch [s] (default: 30 on a CPU, else 240)")
     parser.add_argument("--window-seconds", type=float, help="cut longer audio into windows [s] (default: 30)")
     parser.add_argument("--shard-rows", type=int, default=256, help="utterances in a shard (default: 256)")
     parser.add_argument("--decoders", type=int, default=1, help="threads that decode ahead (default: 1)")
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         audio,
         text,
-        batch_seconds=(40.0 if on_cpu else 240.0) if args.batch_seconds is None else args.batch_seconds,
+        batch_seconds=(30.0 if on_cpu else 240.0) if args.batch_seconds is None else args.batch_seconds,
         window_seconds=args.window_seconds,
         shard_rows=args.shard_rows,
         decoders=args.decoders,

@@ -77,7 +77,7 @@ def extract(
     audio: AudioEncoder | None = None,
     text: TextEncoder | None = None,
     *,
-    batch_seconds: float = 40.0,
+    batch_seconds: float = 30.0,
     window_seconds: float | None = None,
     shard_rows: int = 256,
     decoders: int = 1,

@@ -130,6 +130,8 @@ class FeatureTable:
         missing = [name for name in ("id", "label", "speaker", "fingerprint") if name not in rows.column_names]
         if missing:
             raise ValueError(f"the rows lack the columns {missing}; wanted what `mise-hf extract` writes")
+        if rows.num_rows == 0:
+            raise ValueError("the features have no row; wanted at least 1: see rejected.jsonl for what was left out")
         prints = rows["fingerprint"].unique().to_pylist()
         if len(prints) != 1:
             raise ValueError(f"the rows carry {len(prints)} fingerprints; wanted one: do not mix encoders or layers")
@@ -178,7 +180,7 @@ def _strings(rows: pa.Table, name: str) -> np.ndarray:
 
 def _states(rows: pa.Table, name: str) -> np.ndarray | None:
     """(utterances, layers, 2 * hidden) of a column of nested lists, without a Python object for each number."""
-    if name not in rows.column_names or rows.num_rows == 0:
+    if name not in rows.column_names:
         return None
     column = rows[name].combine_chunks()
     column = column.storage if isinstance(column, pa.ExtensionArray) else column
