@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from .checkpoint_mise import MisePreTrainedModel
 from .configuration_mise import MiseGeneratorConfig
 from .space_mise import MiseFeatureSpace
 
@@ -43,7 +43,7 @@ class _ResidualLayer(nn.Module):
         return hidden + self.linear(F.silu(hidden))
 
 
-class MiseGenerator(PreTrainedModel):
+class MiseGenerator(MisePreTrainedModel):
     """Conditional generator of utterance-level features.
 
     h_hat = mean_c + A z + f(z, c, t): a class mean, a linear map of the noise that all classes share, and a residual
