@@ -86,7 +86,7 @@ def check_encoder(name: str, value: Any, depth: int = 0) -> None:
             raise ValueError(f"{name} has {len(value)} entries; wanted at most {MAX_ENCODER_ENTRIES}")
         entries = value.items() if isinstance(value, Mapping) else ((str(i), entry) for i, entry in enumerate(value))
         for key, entry in entries:
-            check_encoder(f"{name}.{str(key):.60}", entry, depth + 1)
+            check_encoder(f"{name}.{key!s:.60}", entry, depth + 1)
     elif isinstance(value, int) and not isinstance(value, bool):
         field = name.rpartition(".")[2]
         if field in ("num_labels", "label2id"):

@@ -3,7 +3,7 @@
 Travels to the Hub with the models: imports transformers and siblings of this folder, never `mise_hf`.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -265,8 +265,8 @@ class MiseSERConfig(_MiseConfig):
         check_choice("head", self.head, Head)
         if (self.space == "aligned") != (self.aligner_config is not None):
             raise ValueError(
-                f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted an "
-                "aligner_config exactly in the aligned space"
+                f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted "
+                "an aligner_config exactly in the aligned space"
             )
         if self.space == "aligned" and self.aligner_config.projection_size != self.feature_size:
             raise ValueError(

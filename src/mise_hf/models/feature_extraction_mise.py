@@ -3,7 +3,6 @@
 Travels to the Hub with the models: imports torch, transformers and siblings of this folder, never `mise_hf`.
 """
 
-from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Literal, cast
 
@@ -147,7 +146,8 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
         """Encoder input of one waveform or several.
 
         Args:
-            raw_speech: array, tensor or list (samples,), or a sequence of such; mono, float, any length from `minimum_samples` on.
+            raw_speech: array, tensor or list (samples,), or a sequence of such; mono, float, any length from
+                `minimum_samples` on.
             sampling_rate: of `raw_speech` in Hz; required, and it must be the extractor's own.
             return_tensors: "pt" (the default) or "np".
             **kwargs: padding options of other extractors (`padding`, `return_attention_mask`) are accepted where they
