@@ -67,7 +67,7 @@ def unmeasured_card(model: PreTrainedModel) -> ModelCard:
         f"---\n{data.to_yaml()}\n---\n\n# {type(model).__name__}: {UNMEASURED}\n\n"
         f"Pushed with `push_to_hub` alone: {UNMEASURED}. Nobody stated which corpora these weights come from or "
         "whether they may be passed on, and no accuracy, carried information or memorisation was measured for them. "
-        "Files such as `results.json` or `mise_manifest.json` in this repository, if any, belong to an earlier revision.\n\n"
+        "Files such as `results.json` or `mise_manifest.json` here, if any, belong to an earlier revision.\n\n"
         f"Labels: {labels}.\n\nWith `mise-hf publish` the same model gets its measured card.\n\n"
         "Speech emotion recognition infers inner states of people from their voices and errs often. Do not use it to "
         "decide about anyone; the law forbids it in places (in the European Union at work and in education).\n"

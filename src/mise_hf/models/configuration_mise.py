@@ -266,7 +266,7 @@ class MiseSERConfig(_MiseConfig):
         if (self.space == "aligned") != (self.aligner_config is not None):
             raise ValueError(
                 f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted "
-                "an aligner_config exactly in the aligned space"
+                "one exactly in the aligned space"
             )
         if self.space == "aligned" and self.aligner_config.projection_size != self.feature_size:
             raise ValueError(

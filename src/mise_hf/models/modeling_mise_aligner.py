@@ -44,7 +44,10 @@ class MiseAlignerOutput(ModelOutput):
 
 
 class MiseTower(nn.Module):
-    """Pooled states (batch, layers, state size) -> embeddings (batch, projection size) and emotion logits."""
+    """Pooled states (batch, layers, state size) -> embeddings (batch, projection size); holds a classifier."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, config: MiseAlignerConfig, layers: int, state_size: int):
         super().__init__()
@@ -67,7 +70,8 @@ class MiseTower(nn.Module):
         """States (batch, layers, state size) -> embeddings (batch, projection size)."""
         if states.shape[1:] != self.mean.shape:
             raise ValueError(
-                f"pooled states have shape {tuple(states.shape)}; wanted (batch, {', '.join(map(str, self.mean.shape))})"
+                f"pooled states have shape {tuple(states.shape)}; wanted (batch, layers, 2 * hidden) = "
+                f"(batch, {self.mean.shape[0]}, {self.mean.shape[1]})"
             )
         standard = (states.float() - self.mean) / self.scale
         mixed = torch.einsum("l,bls->bs", self.layer_weights.softmax(0), standard)
@@ -232,6 +236,15 @@ class MiseAligner(MisePreTrainedModel):
             audio_states = self.pool_audio(audio[0], attention_mask)
         if text_states is None and input_ids is not None:
             text_states = self.pool_text(input_ids, text_attention_mask)
+        out = self.embed(audio_states, text_states)
+        if labels is not None or (text_states is not None and self.training):
+            if text_ids is None and text_states is not None:
+                text_ids = text_states.flatten(1).unique(dim=0, return_inverse=True)[1]
+            self.add_loss(out, labels, text_ids)
+        return out
+
+    def embed(self, audio_states: Tensor, text_states: Tensor | None = None) -> MiseAlignerOutput:
+        """Pooled states (batch, layers, 2 * hidden) -> embeddings and logits, no loss."""
         if text_states is not None and self.text_tower is None:
             raise ValueError("text given; wanted none: this aligner was made without text (text_state_size is 0)")
         out = MiseAlignerOutput(audio_embeds=self.audio_tower(audio_states))
@@ -239,23 +252,25 @@ class MiseAligner(MisePreTrainedModel):
         if text_states is not None:
             out.text_embeds = self.text_tower(text_states)
             out.text_logits = self.text_tower.classifier(out.text_embeds)
+        return out
+
+    def add_loss(self, out: MiseAlignerOutput, labels: Tensor | None, text_ids: Tensor | None) -> None:
+        """Fill in the terms that embeddings, labels (batch,) and text ids (batch,) allow, and their weighted sum."""
         if labels is not None:
             check_labels(labels, self.config.num_labels)
             out.emotion_loss = F.cross_entropy(out.audio_logits, labels)
             if out.text_logits is not None:
                 out.emotion_loss = out.emotion_loss + F.cross_entropy(out.text_logits, labels)
-        if out.text_embeds is not None and self.training:
-            if text_ids is None:
-                text_ids = text_states.flatten(1).unique(dim=0, return_inverse=True)[1]
+        if out.text_embeds is not None and text_ids is not None:
             self.add_alignment_terms(out, text_ids, labels)
         terms = [
             (self.config.emotion_weight, out.emotion_loss),
             (self.config.contrastive_weight, out.contrastive_loss),
             (-self.config.mi_weight, out.mi_bound),
         ]
-        if any(term is not None for _, term in terms):
-            out.loss = sum(weight * term for weight, term in terms if term is not None)
-        return out
+        present = [weight * term for weight, term in terms if term is not None]
+        if present:
+            out.loss = torch.stack(present).sum()
 
     def add_alignment_terms(self, out: MiseAlignerOutput, text_ids: Tensor, labels: Tensor | None) -> None:
         """Fill in the contrastive and MI terms of a batch of pairs."""

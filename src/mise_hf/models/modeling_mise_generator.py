@@ -109,7 +109,13 @@ class MiseGenerator(MisePreTrainedModel):
             )
         parts = [noise, self.label_embedding(labels)]
         if self.null_text is not None:
-            parts.append(self._text(noise, text_embeds))
+            if text_embeds is None:
+                text_embeds = torch.full((len(noise), self.config.text_size), torch.nan, device=noise.device)
+            elif text_embeds.shape != (len(noise), self.config.text_size):
+                raise ValueError(
+                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({len(noise)}, {self.config.text_size})"
+                )
+            parts.append(self.fill_text(text_embeds))
         elif text_embeds is not None:
             raise ValueError("text_embeds given; wanted None: this generator was made without text (text_size is 0)")
         hidden = self.input(torch.cat(parts, dim=1))
@@ -121,16 +127,9 @@ class MiseGenerator(MisePreTrainedModel):
         features, text = made.split([self.config.feature_size, self.config.paired_text_size], dim=1)
         return MiseGeneratorOutput(features=features, text_features=text)
 
-    def _text(self, noise: Tensor, text_embeds: Tensor | None) -> Tensor:
-        if text_embeds is None:
-            return self.null_text.expand(len(noise), -1)
-        if text_embeds.shape != (len(noise), self.config.text_size):
-            raise ValueError(
-                f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({len(noise)}, {self.config.text_size})"
-            )
-        # A row of NaN marks a missing transcript.
-        missing = text_embeds.isnan().any(dim=1, keepdim=True)
-        return torch.where(missing, self.null_text, text_embeds)
+    def fill_text(self, text_embeds: Tensor) -> Tensor:
+        """Text embeddings (batch, text size) with the learned null text in place of rows of NaN, which mark no text."""
+        return torch.where(text_embeds.isnan().any(dim=1, keepdim=True), self.null_text, text_embeds)
 
     @torch.no_grad()
     def generate(

@@ -28,6 +28,9 @@ class MiseForAudioClassification(MisePreTrainedModel):
     base_model_prefix = "ser"
     main_input_name = "input_features"
 
+    feature_mean: Tensor
+    feature_scale: Tensor
+
     def __init__(self, config: MiseSERConfig):
         super().__init__(config)
         self.audio_encoder = self.aligner = self.space = None
@@ -133,14 +136,18 @@ class MiseForAudioClassification(MisePreTrainedModel):
                     f"no text_features; wanted (batch, {self.config.text_size}): this head hears and reads"
                 )
             features = torch.cat([features, text_features], dim=1)
-        if features.dim() != 2 or features.shape[1] != len(self.feature_mean):
-            raise ValueError(f"features have shape {tuple(features.shape)}; wanted (batch, {len(self.feature_mean)})")
-        hidden = self.dropout((features - self.feature_mean) / self.feature_scale)
-        if self.hidden is not None:
-            hidden = self.dropout(F.silu(self.hidden(hidden)))
-        logits = self.classifier(hidden)
+        logits = self.classify(features)
         loss = None
         if labels is not None:
             check_labels(labels, self.config.num_labels)
             loss = F.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def classify(self, inputs: Tensor) -> Tensor:
+        """The head alone: features, with text features behind (batch, feature size + text size) -> (batch, labels)."""
+        if inputs.dim() != 2 or inputs.shape[1] != len(self.feature_mean):
+            raise ValueError(f"features have shape {tuple(inputs.shape)}; wanted (batch, {len(self.feature_mean)})")
+        hidden = self.dropout((inputs - self.feature_mean) / self.feature_scale)
+        if self.hidden is not None:
+            hidden = self.dropout(F.silu(self.hidden(hidden)))
+        return self.classifier(hidden)

@@ -16,6 +16,10 @@ class MiseFeatureSpace(nn.Module):
     `components` are orthonormal, so `lift` is the least-squares inverse of `project`.
     """
 
+    mean: Tensor
+    scale: Tensor
+    components: Tensor
+
     def __init__(self, state_size: int, feature_size: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(state_size))
@@ -30,37 +34,35 @@ class MiseFeatureSpace(nn.Module):
         """
         if states.dim() != 2 or states.shape[1] != len(self.mean) or len(states) < 2:
             raise ValueError(f"states have shape {tuple(states.shape)}; wanted (2 or more, {len(self.mean)})")
-        states = states.double()
-        mean = states.mean(0)
-        scale = states.std(0, correction=0)
-        # A dimension that never moves carries nothing: dividing by its rounding noise would blow that noise up.
-        scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.ones_like(scale))
-        standard = (states - mean) / scale
+        standard = self.adopt(states).standardise(states).double()
         right = torch.linalg.svd(standard, full_matrices=False).Vh
         # The sign of a component is arbitrary: fixed so that the same rows give the same space on every machine.
         right = right * torch.sign(right.gather(1, right.abs().argmax(1, keepdim=True)))
         keep = min(len(self.components), len(right), len(states) - 1)
-        self.mean.copy_(mean)
-        self.scale.copy_(scale)
         self.components.zero_()
         self.components[:keep] = right[:keep].to(self.components.dtype)
         return self
 
-    def standardise(self, states: Tensor, like: Tensor | None = None) -> Tensor:
-        """States (batch, state size) in units of the space; `like` (rows, state size) gives another corpus' own units.
+    @torch.no_grad()
+    def adopt(self, states: Tensor) -> "MiseFeatureSpace":
+        """Take mean and scale, but not the components, from `states` (utterances, state size); returns itself.
 
         A corpus recorded elsewhere has another mean and scale; standardised on its own training rows it lands where
         the checkpoint's corpus lies.
         """
-        if like is None:
-            return (states - self.mean) / self.scale
-        scale = like.std(0, correction=0)
-        scale = torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.ones_like(scale))
-        return (states - like.mean(0)) / scale
+        self.mean.copy_(states.double().mean(0))
+        scale = states.double().std(0, correction=0)
+        # A dimension that never moves carries nothing: dividing by its rounding noise would blow that noise up.
+        self.scale.copy_(torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.ones_like(scale)))
+        return self
 
-    def project(self, states: Tensor, like: Tensor | None = None) -> Tensor:
-        """Pooled states (batch, state size) -> features (batch, feature size); `like` as in `standardise`."""
-        return self.standardise(states, like) @ self.components.t()
+    def standardise(self, states: Tensor) -> Tensor:
+        """States (batch, state size) less the mean, over the scale."""
+        return (states - self.mean) / self.scale
+
+    def project(self, states: Tensor) -> Tensor:
+        """Pooled states (batch, state size) -> features (batch, feature size)."""
+        return self.standardise(states) @ self.components.t()
 
     def lift(self, features: Tensor) -> Tensor:
         """Features (batch, feature size) -> standardised states (batch, state size)."""

@@ -1,0 +1,77 @@
+"""Augmentations that a generator must beat: feature noise, mixup, SMOTE, class-conditional Gaussian."""
+
+import numpy as np
+from imblearn.over_sampling import SMOTE
+from sklearn.covariance import LedoitWolf
+
+# Standard deviation of the added noise in within-class standard deviations.
+NOISE_LEVEL = 0.5
+
+
+def feature_noise(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """Training rows of the wanted classes with Gaussian noise; shapes as in `class_gaussian`."""
+    rng = np.random.default_rng(seed)
+    base = features[_rows_of(labels, wanted, rng)]
+    return base + NOISE_LEVEL * _within(features, labels).std(0) * rng.normal(size=base.shape)
+
+
+def mixup(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """Points between two training rows of the wanted class (Zhang et al., 2018, within a class)."""
+    rng = np.random.default_rng(seed)
+    first, second = (features[_rows_of(labels, wanted, rng)] for _ in range(2))
+    place = rng.uniform(size=(len(wanted), 1))
+    return place * first + (1 - place) * second
+
+
+def smote(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """SMOTE of imbalanced-learn, asked for the wanted number of new rows in each class."""
+    counts, new = np.bincount(labels), np.bincount(wanted, minlength=labels.max() + 1)
+    neighbours = min(5, counts[counts > 0].min() - 1)
+    goal = {label: int(counts[label] + new[label]) for label in range(len(counts)) if counts[label]}
+    sampler = SMOTE(sampling_strategy=goal, k_neighbors=neighbours, random_state=seed)
+    made, made_labels = sampler.fit_resample(features, labels)
+    made, made_labels = made[len(features) :], made_labels[len(features) :]
+    out = np.empty((len(wanted), features.shape[1]))
+    for label in np.unique(wanted):
+        out[wanted == label] = made[made_labels == label]
+    return out
+
+
+def class_gaussian(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """Draws from class mean and shared covariance (Ledoit-Wolf).
+
+    Args:
+        features: float (rows, dim), training rows.
+        labels: int (rows,).
+        wanted: int (new rows,), a class for each row to make.
+        seed: of the draws.
+
+    Returns:
+        float (new rows, dim).
+    """
+    rng = np.random.default_rng(seed)
+    means = {label: features[labels == label].mean(0) for label in np.unique(labels)}
+    values, vectors = np.linalg.eigh(LedoitWolf().fit(_within(features, labels)).covariance_)
+    factor = vectors * np.sqrt(np.clip(values, 0, None))
+    noise = rng.normal(size=(len(wanted), features.shape[1]))
+    return np.stack([means[label] for label in wanted]) + noise @ factor.T
+
+
+def _within(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rows less their class mean."""
+    out = np.array(features, dtype=float)
+    for label in np.unique(labels):
+        out[labels == label] -= out[labels == label].mean(0)
+    return out
+
+
+def _rows_of(labels: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.array([rng.choice(np.flatnonzero(labels == label)) for label in wanted])
+
+
+CONTROLS = {
+    "feature noise": feature_noise,
+    "mixup": mixup,
+    "SMOTE": smote,
+    "class Gaussian": class_gaussian,
+}

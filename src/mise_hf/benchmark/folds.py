@@ -1,0 +1,83 @@
+"""Speaker-independent folds, low-label draws inside the training speakers, and the guard against leaks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from mise_hf.features import FeatureTable
+
+# No class may vanish from a small draw, or a classifier cannot name it.
+FEWEST_OF_A_CLASS = 2
+
+
+def speaker_folds(speakers: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers of training and test, `count` times; no speaker is on both sides.
+
+    Args:
+        speakers: str (rows,).
+        count: folds; at most the number of speakers, which then are left out one by one.
+
+    Raises:
+        ValueError: for fewer speakers than folds.
+    """
+    found = len(set(speakers))
+    if not 2 <= count <= found:
+        raise ValueError(f"{count} folds over {found} speakers; wanted 2 to {found} folds")
+    yield from GroupKFold(count).split(speakers, groups=speakers)
+
+
+def draw_share(labels: np.ndarray, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """A share of the row numbers `rows`, drawn in each class, at least two of each (or all there are); sorted.
+
+    Raises:
+        ValueError: for a share outside 0 to 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share is {share}; wanted more than 0, up to 1")
+    if share == 1:
+        return np.sort(rows)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels[rows]):
+        of_class = rows[labels[rows] == label]
+        drawn.append(rng.permutation(of_class)[: max(FEWEST_OF_A_CLASS, round(share * len(of_class)))])
+    return np.sort(np.concatenate(drawn))
+
+
+def require_unseen(train: FeatureTable, test: FeatureTable) -> None:
+    """Refuse a test set of which training has seen anything.
+
+    Raises:
+        ValueError: naming the speakers or utterances on both sides, or test clips that lie in training under another
+            name (equal states).
+    """
+    speakers = sorted(set(train.speakers) & set(test.speakers))
+    if speakers:
+        raise ValueError(f"the speakers {speakers} are in training and test; wanted speaker-independent sets")
+    ids = sorted(set(train.ids) & set(test.ids))
+    if ids:
+        raise ValueError(f"the utterances {ids[:5]} are in training and test; wanted disjoint sets")
+    rows = {row_bytes: str(name) for row_bytes, name in zip(_rows(train), train.ids, strict=True)}
+    copies = [(str(name), rows[key]) for key, name in zip(_rows(test), test.ids, strict=True) if key in rows]
+    if copies:
+        raise ValueError(f"test clips lie in training under another name: {copies[:5]}; wanted disjoint sets")
+
+
+def _rows(table: FeatureTable) -> Iterator[bytes]:
+    states = table.audio_states if table.audio_states is not None else table.text_states
+    return (np.ascontiguousarray(row).tobytes() for row in states)
+
+
+def require_unseen_speakers(corpora: list[dict] | None, test: FeatureTable) -> None:
+    """Refuse a checkpoint whose `training_corpora` hold the test speakers of the same corpus.
+
+    Raises:
+        ValueError: naming the speakers; or a checkpoint that does not say what it was trained on.
+    """
+    if corpora is None:
+        raise ValueError("the checkpoint does not state its training corpora; wanted `training_corpora` in its config")
+    for corpus in corpora:
+        both = sorted(set(corpus.get("speakers", ())) & set(map(str, test.speakers)))
+        if corpus.get("name") == test.corpus and both:
+            raise ValueError(f"the checkpoint was trained on the speakers {both} of {test.corpus}; wanted unseen ones")

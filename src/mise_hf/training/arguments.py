@@ -1,0 +1,155 @@
+"""Arguments of the three trainings: a YAML file gives the defaults, flags override it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import yaml
+from transformers import HfArgumentParser
+
+T = TypeVar("T", bound="RunArguments")
+
+
+@dataclass
+class RunArguments:
+    """What every training takes."""
+
+    features: str = field(
+        default="emodb", metadata={"help": "folder that `mise-hf extract` wrote, or 'emodb' for the embedded features"}
+    )
+    output_dir: str = field(default="runs/train", metadata={"help": "folder of the run"})
+    exclude_speakers: list[str] = field(
+        default_factory=list, metadata={"help": "speakers kept for testing: training sees none of their rows"}
+    )
+    licence: str = field(
+        default="unstated", metadata={"help": "licence of the corpus, for the checkpoint and its card"}
+    )
+    steps: int = field(default=600, metadata={"help": "optimiser steps"})
+    batch_size: int = field(default=128, metadata={"help": "rows of one step, over all processes"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    seed: int = field(default=0, metadata={"help": "seed of every draw"})
+    save_every: int = field(default=200, metadata={"help": "steps between checkpoints; the newest two are kept"})
+    overwrite: bool = field(default=False, metadata={"help": "replace a run that the output folder holds"})
+    resume: Literal["latest", "none"] = field(
+        default="latest", metadata={"help": "go on from the newest checkpoint of the same configuration"}
+    )
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        for name in ("steps", "batch_size", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size is {self.batch_size}; wanted 2 or more")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; wanted more than 0")
+
+    def as_dict(self) -> dict:
+        """For the run folder and the tracker: plain values."""
+        return asdict(self)
+
+
+@dataclass
+class AlignerArguments(RunArguments):
+    """Arguments of the aligner's training."""
+
+    steps: int = field(default=300, metadata={"help": "optimiser steps"})
+    text: bool = field(default=True, metadata={"help": "align with the transcripts' states, where there are any"})
+    projection_size: int = field(default=64, metadata={"help": "dimensions of h and t"})
+    hidden_size: int = field(default=0, metadata={"help": "width of the projections' hidden layer; 0 for linear"})
+    dropout: float = field(default=0.5, metadata={"help": "share of pooled dimensions dropped in training"})
+    weight_decay: float = field(default=0.1, metadata={"help": "decoupled weight decay of AdamW"})
+    emotion_weight: float = field(default=1.0, metadata={"help": "weight of the emotion cross-entropy"})
+    contrastive_weight: float = field(default=0.1, metadata={"help": "weight of the contrastive term"})
+    mi_weight: float = field(default=0.1, metadata={"help": "weight of the bound on I(h; t)"})
+    mi_bound: Literal["info_nce", "nwj", "smile"] = field(default="smile", metadata={"help": "which bound"})
+    mask_same_label: bool = field(default=False, metadata={"help": "same-label pairs are no negatives"})
+
+
+@dataclass
+class GeneratorArguments(RunArguments):
+    """Arguments of the generator's training. `mi_weight=0` without text is the label-only conditional GAN."""
+
+    steps: int = field(default=500, metadata={"help": "optimiser steps of critic and generator each"})
+    learning_rate: float = field(default=2e-4, metadata={"help": "learning rate of Adam"})
+    aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
+    layer: int = field(default=3, metadata={"help": "encoder layer whose states the encoder space is made of"})
+    feature_size: int = field(default=128, metadata={"help": "principal components of the encoder space"})
+    text: bool = field(default=False, metadata={"help": "condition on the transcript"})
+    paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
+    hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
+    mi_weight: float = field(default=0.3, metadata={"help": "weight of the mutual-information regulariser"})
+    mi_estimator: Literal["variational", "info_nce", "smile", "nwj"] = field(
+        default="variational", metadata={"help": "which bound on I((c, t); h_hat) is maximised"}
+    )
+    penalty_weight: float = field(default=10.0, metadata={"help": "weight of the R1 and R2 gradient penalties"})
+    penalty_every: int = field(default=4, metadata={"help": "steps between gradient penalties"})
+    instance_noise: float = field(
+        default=1.0,
+        metadata={"help": "noise on what the critic sees, in standard deviations of a feature: few rows, much noise"},
+    )
+    ema_decay: float = field(default=0.99, metadata={"help": "decay of the averaged generator that is saved"})
+    text_dropout: float = field(default=0.1, metadata={"help": "share of rows trained without their text"})
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        super().check()
+        for name, low, high in (
+            ("mi_weight", 0, 1e3),
+            ("penalty_weight", 0, 1e6),
+            ("penalty_every", 1, 1e6),
+            ("instance_noise", 0, 100),
+            ("ema_decay", 0, 0.999999),
+            ("text_dropout", 0, 1),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted {low} to {high}")
+
+
+@dataclass
+class ClassifierArguments(RunArguments):
+    """Arguments of the SER head's training on real and, with a generator, synthetic features."""
+
+    steps: int = field(default=300, metadata={"help": "optimiser steps"})
+    generator: str = field(default="", metadata={"help": "generator checkpoint whose features are mixed in"})
+    ratio: float = field(default=0.5, metadata={"help": "share of synthetic rows in a batch, with a generator"})
+    aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
+    layer: int = field(default=3, metadata={"help": "encoder layer, without aligner and generator"})
+    feature_size: int = field(default=128, metadata={"help": "principal components, without aligner and generator"})
+    modality: Literal["audio", "audio+text"] = field(default="audio", metadata={"help": "what the head takes"})
+    head: Literal["linear", "mlp"] = field(default="mlp", metadata={"help": "kind of head"})
+    hidden_size: int = field(default=256, metadata={"help": "width of the mlp head"})
+    dropout: float = field(default=0.3, metadata={"help": "share of dimensions dropped in training"})
+    weight_decay: float = field(default=0.1, metadata={"help": "decoupled weight decay of AdamW"})
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        super().check()
+        if not 0 <= self.ratio < 1:
+            raise ValueError(f"ratio is {self.ratio}; wanted 0 up to, but not, 1")
+
+
+def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
+    """Arguments from `--config FILE.yaml` and flags; flags win.
+
+    Raises:
+        ValueError: for a key in the YAML file that the training does not know, or a value out of its range.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = HfArgumentParser(kind)
+    parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
+    config = parser.parse_known_args(argv)[0].config
+    if config is not None:
+        values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        known = {entry.name for entry in fields(kind)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"{config.name} has the unknown keys {unknown}; wanted some of {sorted(known)}")
+        parser.set_defaults(**values)
+    namespace = vars(parser.parse_args(argv))
+    namespace.pop("config")
+    arguments = kind(**namespace)
+    arguments.check()
+    return arguments

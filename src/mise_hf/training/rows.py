@@ -1,0 +1,134 @@
+"""From a table of pooled states to the rows that generator and head train on, in one of the two spaces."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.models.modeling_mise_aligner import MiseAligner
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.models.space_mise import MiseFeatureSpace
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Features, labels and text of training utterances.
+
+    Attributes:
+        features: float32 (rows, feature size).
+        labels: int64 (rows,).
+        text: float32 (rows, text size), or None.
+        space: the encoder space that made the features; None in the aligned space.
+        layer: encoder layer of the encoder space; None in the aligned space.
+    """
+
+    features: Tensor
+    labels: Tensor
+    text: Tensor | None
+    space: MiseFeatureSpace | None
+    layer: int | None
+
+
+def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
+    """Features by folder or 'emodb' (the embedded ones), without the speakers kept for testing.
+
+    Raises:
+        ValueError: for a speaker that the corpus does not have, or fewer than two speakers left.
+    """
+    table = load_embedded("emodb") if name == "emodb" else FeatureTable.from_folder(name)
+    absent = sorted(set(exclude_speakers) - set(table.speakers))
+    if absent:
+        raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(table.speakers))}")
+    table = table.select(~np.isin(table.speakers, exclude_speakers))
+    check_trainable(table)
+    return table
+
+
+def check_trainable(table: FeatureTable) -> None:
+    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances."""
+    speakers = sorted(set(table.speakers))
+    if len(speakers) < 2:
+        raise ValueError(f"the training rows have the speakers {speakers}; wanted at least 2")
+    counts = np.bincount(table.labels, minlength=len(table.label_names))
+    few = {table.label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
+    if few:
+        raise ValueError(f"classes with fewer than 2 training utterances: {few}; wanted at least 2 each, or drop them")
+
+
+def audio_states(table: FeatureTable) -> Tensor:
+    """Pooled audio states, float32 (rows, layers, 2 * hidden)."""
+    if table.audio_states is None:
+        raise ValueError("the features hold no audio_states; wanted a corpus with audio")
+    return torch.from_numpy(table.audio_states.astype(np.float32))
+
+
+def text_states(table: FeatureTable) -> Tensor | None:
+    """Pooled text states, float32 (rows, layers, 2 * hidden); None without transcripts."""
+    return None if table.text_states is None else torch.from_numpy(table.text_states.astype(np.float32))
+
+
+def sentence_embeddings(table: FeatureTable) -> Tensor:
+    """Mean over tokens of the last text layer, scaled to unit length: float32 (rows, hidden).
+
+    Raises:
+        ValueError: for features without text.
+    """
+    states = text_states(table)
+    if states is None:
+        raise ValueError("the features hold no text_states; wanted transcripts: extract with --text-encoder")
+    return F.normalize(states[:, -1, : states.shape[2] // 2], dim=1)
+
+
+def rows_in_encoder_space(table: FeatureTable, layer: int, feature_size: int, text: bool = False) -> TrainingRows:
+    """Standardised principal components of one layer's states, fitted on these rows."""
+    states = torch.from_numpy(table.layer(layer))
+    size = min(feature_size, states.shape[1], len(states) - 1)
+    space = MiseFeatureSpace(states.shape[1], size).fit(states)
+    labels = torch.from_numpy(table.labels)
+    return TrainingRows(space.project(states), labels, sentence_embeddings(table) if text else None, space, layer)
+
+
+def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool = False) -> TrainingRows:
+    """The table's states in a generator's encoder space, standardised on themselves as another corpus must be.
+
+    Raises:
+        ValueError: where the labels of the two differ.
+    """
+    names = tuple(generator.config.id2label[i] for i in range(generator.config.num_labels))
+    if names != tuple(table.label_names):
+        raise ValueError(
+            f"the features have the labels {list(table.label_names)}; wanted the generator's {list(names)}"
+        )
+    states = torch.from_numpy(table.layer(generator.config.state_layer))
+    space = copy.deepcopy(generator.space)
+    space.adopt(states)
+    labels = torch.from_numpy(table.labels)
+    text_rows = sentence_embeddings(table) if text else None
+    return TrainingRows(space.project(states), labels, text_rows, space, generator.config.state_layer)
+
+
+@torch.no_grad()
+def rows_in_aligned_space(table: FeatureTable, aligner: MiseAligner, text: bool = False) -> TrainingRows:
+    """The aligner's audio_embeds, and with `text` its text_embeds."""
+    aligner.eval()
+    states = text_states(table) if text else None
+    if text and states is None:
+        raise ValueError("the features hold no text_states; wanted transcripts: extract with --text-encoder")
+    out = aligner(audio_states=audio_states(table), text_states=states)
+    return TrainingRows(out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None)
+
+
+def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
+    """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
+    return [
+        {
+            "name": table.corpus,
+            "licence": licence,
+            "speakers": sorted(map(str, set(table.speakers))),
+            "utterances": len(table),
+        }
+    ]

@@ -1,0 +1,79 @@
+"""Tiny models and tables made in code, and the shared folder that stands in for the Hub."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mise_hf.features import FeatureTable
+from mise_hf.models.configuration_mise import MiseGeneratorConfig
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+
+LABELS = ("anger", "joy", "sadness")
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    path = Path(__file__).parents[2] / "shared"
+    if not path.is_dir():
+        message = f"{path.name}/ (corpora and encoders) is not beside the project"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{message}; in CI it must be")
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture
+def tiny_generator() -> MiseGenerator:
+    """Audio features of 6 dimensions with a text feature of 4, conditioned on text of 4."""
+    torch.manual_seed(0)
+    config = MiseGeneratorConfig(
+        feature_size=6,
+        noise_size=10,
+        text_size=4,
+        paired_text_size=4,
+        hidden_size=16,
+        state_size=10,
+        state_layer=1,
+        id2label=dict(enumerate(LABELS)),
+        feature_fingerprint={"pooling": "mean+std", "audio_layers": [1, 2], "sampling_rate": 16000},
+    )
+    generator = MiseGenerator(config)
+    rows = torch.randn(60, 10)
+    generator.start_from(rows, torch.arange(60) % 3)
+    generator.space.fit(torch.randn(60, 10))
+    return generator.eval()
+
+
+def make_table(speakers: int = 4, rows_each: int = 12, seed: int = 0, text: bool = True) -> FeatureTable:
+    """A corpus with emotion along one direction, speaker along another, in two layers of 10 dimensions."""
+    rng = np.random.default_rng(seed)
+    rows = speakers * rows_each
+    labels = np.arange(rows) % len(LABELS)
+    speaker = np.repeat(np.arange(speakers), rows_each)
+    states = rng.normal(size=(rows, 2, 10))
+    states[:, :, 0] += 3 * labels[:, None]
+    states[:, :, 1] += speaker[:, None]
+    sentences = rng.normal(size=(4, 1, 8)).astype("float32")
+    which = rng.integers(4, size=rows)
+    return FeatureTable(
+        audio_states=states.astype("float32"),
+        text_states=sentences[which] if text else None,
+        labels=labels,
+        label_names=LABELS,
+        speakers=np.array([f"s{i}" for i in speaker]),
+        ids=np.array([f"utterance-{i}" for i in range(rows)]),
+        texts=np.array([f"sentence {i}" for i in which]),
+        sessions=np.full(rows, ""),
+        corpus="toy",
+        audio_layers=(1, 2),
+        text_layers=(1,) if text else (),
+        fingerprint={"pooling": "mean+std", "audio_layers": [1, 2], "sampling_rate": 16000},
+    )
+
+
+@pytest.fixture
+def toy_table() -> FeatureTable:
+    return make_table()
