@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
             ]  # fmt: skip
             return self.answer(200, {"files": modes})
         if verb[0] == "commit":
-            return self.commit(repo, verb[1], sha, files)
+            return self.commit(name.removeprefix("models/"), repo, verb[1], sha, files)
         if verb[0] == "revision":
             info = {"id": name.partition("/")[2], "sha": sha, "private": repo.private, "tags": [], "downloads": 0}
             return self.answer(
@@ -229,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
         ]
         self.answer(200, {"transfer": "basic", "objects": objects})
 
-    def commit(self, repo: Repo, branch: str, sha: str, files: dict[str, bytes]) -> None:
+    def commit(self, name: str, repo: Repo, branch: str, sha: str, files: dict[str, bytes]) -> None:
         files = dict(files)
         for line in self.body.splitlines():
             entry = json.loads(line)
@@ -243,7 +243,7 @@ class Handler(BaseHTTPRequestHandler):
             elif entry["key"] == "deletedFile":
                 del files[value["path"]]
         made = repo.commit(branch, files)
-        self.answer(200, {"commitOid": made, "commitUrl": f"{self.hub.url}/commit/{made}", "hookOutput": ""})
+        self.answer(200, {"commitOid": made, "commitUrl": f"{self.hub.url}/{name}/commit/{made}", "hookOutput": ""})
 
     def validate(self) -> None:
         """The parts of the Hub's check of a card's metadata that a card of ours could fail."""

@@ -18,7 +18,7 @@ LOCAL_PATH = re.compile(
     r"|(?:\b[A-Za-z]:\\+[\w.-]+)|(?:file://)|(?:(?<![\w/])~/[\w.-]+)"
 )
 UNFILLED = re.compile(r"\{\{|\}\}|\{%|%\}|\bTODO\b|\bFIXME\b|\bUndefined\b")
-EMPTY_CELL = re.compile(r"^\|(?:.*\|)?\s*(?:None|nan|null)?\s*\|", re.MULTILINE | re.IGNORECASE)
+EMPTY_CELL = re.compile(r"^\|(?:.*\|)?[ \t]*(?:None|nan|null)?[ \t]*\|", re.MULTILINE | re.IGNORECASE)
 
 
 def check_text(name: str, text: str) -> None:

@@ -80,11 +80,11 @@ def publish(
 
     def commit() -> str:
         # Made anew for each try: the client marks operations as sent.
-        operations = [CommitOperationAdd(name, folder / name) for name in names]
-        operations += [CommitOperationDelete(name) for name in stale]
+        deletions = [CommitOperationDelete(name) for name in stale]
+        additions = [CommitOperationAdd(name, folder / name) for name in names]
         made = api.create_commit(
             repo,
-            operations,
+            [*additions, *deletions],
             commit_message=message or f"Publish {manifest.get('kind', 'files')} with mise_hf",
             repo_type=kind,
             revision=revision,
