@@ -1,4 +1,4 @@
-"""Fresh Python processes: with chosen distributions only, with an empty cache, and with nothing of the parent's set-up."""
+"""Fresh Python processes with chosen distributions only, an empty cache, and nothing of the parent's set-up."""
 
 import os
 import subprocess

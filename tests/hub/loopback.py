@@ -165,12 +165,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve(self, name: str, repo: Repo, verb: list[str], sha: str, files: dict[str, bytes], fault: Any) -> None:
         if verb[0] == "preupload":
-            wanted = json.loads(self.body)["files"]
-            modes = [
-                {"path": f["path"], "shouldIgnore": False,
-                 "uploadMode": "lfs" if f["path"].endswith(LFS_SUFFIXES) else "regular"} for f in wanted
-            ]  # fmt: skip
-            return self.answer(200, {"files": modes})
+            wanted = [entry["path"] for entry in json.loads(self.body)["files"]]
+            return self.answer(200, {"files": [self.upload_mode(path, files.get(path)) for path in wanted]})
         if verb[0] == "commit":
             return self.commit(name.removeprefix("models/"), repo, verb[1], sha, files)
         if verb[0] == "revision":
@@ -179,8 +175,7 @@ class Handler(BaseHTTPRequestHandler):
                 200, info | {"siblings": [self.entry(p, d) | {"rfilename": p} for p, d in files.items()]}
             )
         if verb[0] == "tree":
-            folder = "/".join(verb[2:])
-            below = [self.entry(p, d) for p, d in files.items() if p.startswith(f"{folder}/" if folder else "")]
+            below = self.tree("/".join(verb[2:]), files)
             return self.answer(200, below) if below else self.refuse(404, "EntryNotFound", "no such folder")
         if verb[0] == "paths-info":
             wanted = json.loads(self.body)["paths"]
@@ -200,6 +195,23 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.close()
         self.answer(200, data, headers)
+
+    @staticmethod
+    def upload_mode(path: str, there: bytes | None) -> dict[str, Any]:
+        mode = {"path": path, "shouldIgnore": False, "uploadMode": "lfs" if path.endswith(LFS_SUFFIXES) else "regular"}
+        if there is not None:
+            mode["oid"] = hashlib.sha256(there).hexdigest() if mode["uploadMode"] == "lfs" else blob_id(there)
+        return mode
+
+    def tree(self, folder: str, files: dict[str, bytes]) -> list[dict[str, Any]]:
+        """Files and folders below `folder`; only the next level unless the query says recursive."""
+        prefix = f"{folder}/" if folder else ""
+        paths = {path for path in files if path.startswith(prefix)}
+        folders = {path[:i] for path in paths for i, letter in enumerate(path) if letter == "/" and i > len(folder)}
+        if "recursive=true" not in urlsplit(self.path).query.lower():
+            paths, folders = ({p for p in group if "/" not in p[len(prefix) :]} for group in (paths, folders))
+        entries = [{"type": "directory", "path": path, "size": 0, "oid": blob_id(path.encode())} for path in folders]
+        return entries + [self.entry(path, files[path]) for path in sorted(paths)]
 
     @staticmethod
     def entry(path: str, data: bytes) -> dict[str, Any]:
