@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from isolated import environment_with
+from isolated import environment_with, mise_hf
 from loopback import WRITER, loopback_hub
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
@@ -190,3 +190,10 @@ def client(hub, monkeypatch, tmp_path):
 def bare_python(tmp_path_factory) -> Path:
     """An interpreter with torch and transformers, what those need, and nothing else."""
     return environment_with(tmp_path_factory.mktemp("bare"), "torch", "transformers")
+
+
+def publish_command(hub, home: Path, source: Path, repo: str, *flags) -> None:
+    """`mise-hf publish` in a fresh process."""
+    arguments = [str(source), "--repo", repo, "--redistribution", "yes", *map(str, flags)]
+    done = mise_hf(arguments, hub.url, home, WRITER)
+    assert done.returncode == 0, done.stderr

@@ -79,6 +79,14 @@ class _MiseConfig(PreTrainedConfig):
         self.check()
         check_parameters(self.model_type, self.count_parameters())
 
+    def to_dict(self) -> dict:
+        """What `save_pretrained` writes: without the folder on this machine that an encoder was read from."""
+        output = super().to_dict()
+        for name in type(self).sub_configs_defaults:
+            if isinstance(output.get(name), dict):
+                output[name].pop("_name_or_path", None)
+        return output
+
     def check(self) -> None:
         """Raise ValueError for a value out of its range; subclasses say which."""
         raise NotImplementedError
