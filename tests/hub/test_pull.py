@@ -163,4 +163,3 @@ print(json.dumps(rows["features"][:]))
 """
     done = python(code, there.url, tmp_path / "home", interpreter=interpreter)
     assert printed(done) == there.features
-

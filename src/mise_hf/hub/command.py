@@ -59,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
         return _verify(args) if args.verify else _publish(args)
     except PublishError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        # A full disk, a folder that may not be written, a repository that is not there.
+        print(f"error: {error}; wanted room and rights to write, and names that exist", file=sys.stderr)
+    return 1
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -73,13 +76,18 @@ def _verify(args: argparse.Namespace) -> int:
 def _publish(args: argparse.Namespace) -> int:
     import tempfile
 
+    from safetensors import SafetensorError
+
     if args.run is None or args.repo is None:
         raise ValueError("RUN or --repo is missing; wanted `mise-hf publish RUN --repo ORG/NAME --redistribution ...`")
     repo = _repo(args.repo)
     if args.out is not None and args.out.exists() and any(args.out.iterdir()):
         raise ValueError(f"{str(args.out)!r} is not empty; wanted a new or an empty folder for --out")
     with tempfile.TemporaryDirectory(prefix="mise_hf_publish_") as scratch:
-        staged = _stage(args, repo, args.out or Path(scratch))
+        try:
+            staged = _stage(args, repo, args.out or Path(scratch))
+        except (OSError, SafetensorError) as error:
+            raise OSError(f"{error} (nothing was sent)") from error
         for name, kind, folder in staged:
             _send(args, name, kind, folder)
     return 0

@@ -3,6 +3,7 @@
 Travels to the Hub with the models: imports torch, transformers and siblings of this folder, never `mise_hf`.
 """
 
+import re
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -36,6 +37,20 @@ class MisePreTrainedModel(PreTrainedModel):
         keys = {kind: info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
         _require_whole(cls.__name__, allow_mismatched=bool(kwargs.get("ignore_mismatched_sizes")), **keys)
         return (model, info) if output_loading_info else model
+
+    @staticmethod
+    def _load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs):
+        """Refuse files that an index names outside its own folder, or that would be unpickled."""
+        for name in (load_config.sharded_metadata or {}).get("weight_map", {}).values():
+            if not isinstance(name, str) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.safetensors", name):
+                raise ValueError(
+                    f"the index of the weights names the file {name!r:.80}; wanted safetensors files beside it: use "
+                    "the checkpoint as published"
+                )
+        for path in checkpoint_files or ():
+            if not str(path).endswith(".safetensors"):
+                raise ValueError(f"the weights are in {str(path)!r:.80}; wanted safetensors: nothing is unpickled")
+        return PreTrainedModel._load_pretrained_model(model, state_dict, checkpoint_files, load_config, *args, **kwargs)
 
     @staticmethod
     def _finalize_model_loading(model, load_config, loading_info):

@@ -62,11 +62,17 @@ class _MiseConfig(PreTrainedConfig):
             check_label_names(self.id2label)
         # As read, before transformers makes configurations of them.
         for name in type(self).sub_configs_defaults:
-            if isinstance(getattr(self, name), dict):
-                check_encoder(name, getattr(self, name))
+            value = getattr(self, name)
+            if isinstance(value, dict):
+                check_encoder(name, value)
+            elif value is not None and not isinstance(value, PreTrainedConfig):
+                raise ValueError(f"{name} is {value!r:.80}; wanted a configuration, a mapping or None")
         if "num_labels" in kwargs:
             check_integer("num_labels", kwargs["num_labels"], 1, MAX_LABELS)
-        if self.dtype is not None and str(self.dtype).removeprefix("torch.") not in _DTYPES:
+        # Without one, transformers would read it off the weights, whatever file an index names.
+        if self.dtype is None:
+            self.dtype = "float32"
+        if str(self.dtype).removeprefix("torch.") not in _DTYPES:
             raise ValueError(f"dtype is {self.dtype!r:.80}; wanted one of {', '.join(_DTYPES)}")
         super().__post_init__(**kwargs)
         if sorted(self.id2label) != list(range(len(self.id2label))):
