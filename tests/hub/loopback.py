@@ -6,6 +6,7 @@ It knows the calls that pushing and pulling make, commits all or nothing, and st
 import base64
 import hashlib
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -260,8 +261,8 @@ class Handler(BaseHTTPRequestHandler):
     def validate(self) -> None:
         """The parts of the Hub's check of a card's metadata that a card of ours could fail."""
         wanted = json.loads(self.body)
-        content = wanted["content"].split("---\n")
-        data = yaml.safe_load(content[1]) if len(content) > 2 and content[0] == "" else None
+        block = re.match(r"---\n(.*?)\n---\n", wanted["content"], re.DOTALL)
+        data = yaml.safe_load(block[1]) if block else None
         errors = [] if isinstance(data, dict) else ["empty or missing yaml metadata"]
         if not errors:
             licence = data.get("license", "unknown" if wanted["repoType"] == "space" else None)

@@ -204,7 +204,7 @@ def _labels(id2label: Mapping[Any, str]) -> list[str]:
 
 
 def _dataset_names(results: Results) -> list[str]:
-    return sorted({re.sub(r"[^a-z0-9._-]+", "-", str(entry["name"]).lower()) for entry in results.corpora})
+    return sorted({re.sub(r"[^a-z0-9]+", "-", str(entry["name"]).lower()).strip("-") for entry in results.corpora})
 
 
 def _languages(results: Results) -> list[str] | None:

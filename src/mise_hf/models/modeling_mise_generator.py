@@ -110,10 +110,10 @@ class MiseGenerator(MisePreTrainedModel):
         parts = [noise, self.label_embedding(labels)]
         if self.null_text is not None:
             if text_embeds is None:
-                text_embeds = torch.full((len(noise), self.config.text_size), torch.nan, device=noise.device)
-            elif text_embeds.shape != (len(noise), self.config.text_size):
+                text_embeds = torch.full((noise.shape[0], self.config.text_size), torch.nan, device=noise.device)
+            elif text_embeds.shape != (noise.shape[0], self.config.text_size):
                 raise ValueError(
-                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({len(noise)}, {self.config.text_size})"
+                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({noise.shape[0]}, {self.config.text_size})"
                 )
             parts.append(self.fill_text(text_embeds))
         elif text_embeds is not None:
