@@ -76,13 +76,16 @@ class GeneratorArguments(RunArguments):
     learning_rate: float = field(default=2e-4, metadata={"help": "learning rate of Adam"})
     aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
     layer: int = field(default=3, metadata={"help": "encoder layer whose states the encoder space is made of"})
-    feature_size: int = field(default=128, metadata={"help": "principal components of the encoder space"})
+    feature_size: int = field(default=64, metadata={"help": "principal components of the encoder space"})
     text: bool = field(default=False, metadata={"help": "condition on the transcript"})
     paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
     hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
     mi_weight: float = field(default=0.3, metadata={"help": "weight of the mutual-information regulariser"})
     mi_estimator: Literal["variational", "info_nce", "smile", "nwj"] = field(
         default="variational", metadata={"help": "which bound on I((c, t); h_hat) is maximised"}
+    )
+    mi_reference: Literal["real", "synthetic"] = field(
+        default="real", metadata={"help": "'real': against a critic of real rows; 'synthetic': InfoGAN's own form"}
     )
     penalty_weight: float = field(default=10.0, metadata={"help": "weight of the R1 and R2 gradient penalties"})
     penalty_every: int = field(default=4, metadata={"help": "steps between gradient penalties"})

@@ -1,5 +1,11 @@
 """Training of MiseGenerator: a relativistic GAN with gradient penalties and the mutual-information regulariser.
 
+The regulariser has two forms. `mi_reference="synthetic"` is InfoGAN's: a critic q fitted on synthetic rows, and the
+generator maximises its bound on I((c, t); h_hat). Alone it is content with any mark by which to tell the classes apart,
+and it pushes them further apart than people do. `mi_reference="real"` (the default) maximises the bound of a critic
+fitted on real rows less that of its twin fitted on synthetic ones (Gong et al., 2019, "Twin Auxiliary Classifiers
+GAN"): high where synthetic rows carry the emotion in the way real rows do, and no higher than they carry it.
+
 `accelerate launch -m mise_hf.training.generator --config generator.yaml`
 """
 
@@ -8,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel
 
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
@@ -54,27 +60,24 @@ class GeneratorTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(arguments.seed)
             self.critic = ProjectionCritic(size, config.num_labels, config.text_size, arguments.hidden_size)
-            if arguments.mi_estimator == "variational":
-                self.information = VariationalCritic(size, config.num_labels, config.text_size, arguments.hidden_size)
-            else:
-                self.information = PairCritic(size, config.num_labels, config.text_size, arguments.hidden_size)
+            kind = VariationalCritic if arguments.mi_estimator == "variational" else PairCritic
+            shape = (size, config.num_labels, config.text_size, arguments.hidden_size)
+            self.synthetic_information = kind(*shape).to(device)
+            self.real_information = kind(*shape).to(device) if arguments.mi_reference == "real" else None
         self.generator = generator.to(device).train()
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.critic.to(device)
-        self.information.to(device)
         rate = arguments.learning_rate
-        self.modules = {
-            "generator": self.generator,
-            "averaged": self.averaged,
-            "critic": self.critic,
-            "information": self.information,
-        }
+        self.modules = {"generator": self.generator, "averaged": self.averaged, "critic": self.critic}
         self.optimizers = {
             "generator": torch.optim.Adam(self.generator.parameters(), lr=rate, betas=BETAS),
             "critic": torch.optim.Adam(self.critic.parameters(), lr=rate, betas=BETAS),
-            # The information critic is a plain classifier: it must keep up with what it judges.
-            "information": torch.optim.Adam(self.information.parameters(), lr=5 * rate),
         }
+        for name in ("synthetic_information", "real_information") if arguments.mi_weight else ():
+            if getattr(self, name) is not None:
+                self.modules[name] = getattr(self, name)
+                # A plain classifier, and a quick one: it must keep up with what it judges.
+                self.optimizers[name] = torch.optim.Adam(self.modules[name].parameters(), lr=5 * rate)
         self.prior = torch.full((config.num_labels,), 1 / config.num_labels, device=device)
 
     def step(self, step: int) -> dict[str, float]:
@@ -138,6 +141,8 @@ class GeneratorTraining:
             loss = loss + self.arguments.penalty_weight / 2 * self.arguments.penalty_every * penalty / self.unit**2
             metrics["gradient_penalty"] = penalty.item()
         self._update(loss, "critic")
+        if self.arguments.mi_weight:
+            metrics |= self._information_step(real.detach(), made.detach(), labels, seen)
         return metrics
 
     def _generator_step(self, rng: torch.Generator) -> dict[str, float]:
@@ -151,23 +156,36 @@ class GeneratorTraining:
             loss = generator_loss(real_scores.float(), made_scores.float())
         metrics = {"generator_loss": loss.item()}
         if self.arguments.mi_weight:
-            bound = self._information_bound(made / self.unit, labels, seen)
-            loss = loss - self.arguments.mi_weight * bound
-            metrics["mi_bound"] = bound.item()
-        self._update(loss, "generator", *(["information"] if self.arguments.mi_weight else []))
+            seen_rows = (made + made_blur) / self.unit
+            own = self._information_bound(self.synthetic_information, seen_rows, labels, seen)
+            kept = own
+            if self.real_information is not None:
+                kept = self._information_bound(self.real_information, seen_rows, labels, seen) - own
+            loss = loss - self.arguments.mi_weight * kept
+            metrics["mi_bound"] = own.item()
+        self._update(loss, "generator")
         return metrics
 
-    def _information_bound(self, made: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
-        """The bound on I((c, t); h_hat) over the whole batch of all processes."""
-        if isinstance(self.information, VariationalCritic):
-            logits, mean = self.information(made)
-            return variational_information(logits, labels, self.prior, mean, self.information.text_log_variance, text)
-        made, labels = gather_with_gradient(made, self.accelerator), self.accelerator.gather(labels)
+    def _information_step(self, real: Tensor, made: Tensor, labels: Tensor, text: Tensor | None) -> dict[str, float]:
+        """Fit the information critics: one on synthetic rows, its twin on real ones."""
+        bound = self._information_bound(self.synthetic_information, made, labels, text)
+        self._update(-bound, "synthetic_information")
+        if self.real_information is None:
+            return {}
+        bound = self._information_bound(self.real_information, real, labels, text)
+        self._update(-bound, "real_information")
+        return {"mi_bound_real": bound.item()}
+
+    def _information_bound(self, critic: nn.Module, rows: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
+        """The bound on I((c, t); rows) over the whole batch of all processes."""
+        if isinstance(critic, VariationalCritic):
+            logits, mean = critic(rows)
+            return variational_information(logits, labels, self.prior, mean, critic.text_log_variance, text)
+        rows, labels = gather_with_gradient(rows, self.accelerator), self.accelerator.gather(labels)
         if text is not None:
             text = self.accelerator.gather(text)
-        scores = self.information(made, labels, text)
         ids = None if text is None else text_identity(text)
-        return contrastive_information(scores, labels, ids, self.arguments.mi_estimator)
+        return contrastive_information(critic(rows, labels, text), labels, ids, self.arguments.mi_estimator)
 
     def _update(self, loss: Tensor, *names: str) -> None:
         for optimizer in self.optimizers.values():
