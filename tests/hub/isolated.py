@@ -81,5 +81,5 @@ def mise_hf(
     """Run `mise-hf publish ...` in a fresh process."""
     home.mkdir(parents=True, exist_ok=True)
     variables = process_environment(url, home, token, PYTHONPATH=str(SOURCE), **extra)
-    command = [sys.executable, "-m", "mise_hf.hub.command", *arguments]
+    command = [sys.executable, "-m", "mise_hf.cli", "publish", *arguments]
     return subprocess.run(command, env=variables, cwd=home, capture_output=True, text=True, timeout=SECONDS)

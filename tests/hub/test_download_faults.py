@@ -106,8 +106,6 @@ AutoModel.from_pretrained("org/gen")
     done = python(code, served.url, home)
     assert done.returncode != 0 and "OSError" in done.stderr and "File too large" in done.stderr
     assert not [path for path in home.rglob("*") if path.is_file() and path.stat().st_size > 39_000]
-    assert python("import mise_hf\nfrom transformers import AutoModel\nAutoModel.from_pretrained('org/gen')",
-                  served.url, home).returncode == 0  # fmt: skip
 
 
 def test_a_full_disk_while_publishing_sends_nothing(hub, run_folder, tmp_path):
@@ -115,8 +113,8 @@ def test_a_full_disk_while_publishing_sends_nothing(hub, run_folder, tmp_path):
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
-from mise_hf.hub.command import main
-sys.argv = ["mise-hf", {str(run_folder)!r}, "--repo", "org/mise", "--redistribution", "yes"]
+from mise_hf.cli import main
+sys.argv = ["mise-hf", "publish", {str(run_folder)!r}, "--repo", "org/mise", "--redistribution", "yes"]
 sys.exit(main())
 """
     done = python(code, hub.url, tmp_path / "home", token=WRITER)

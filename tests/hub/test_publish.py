@@ -5,12 +5,18 @@ import json
 import re
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from conftest import CLIPS
 from huggingface_hub import HfApi, ModelCard
 from isolated import mise_hf, python
 from loopback import WRITER
 
 from mise_hf import MiseGenerator
+from mise_hf.corpora import read_corpus, write_prepared
+from mise_hf.features.encoders import load_audio_encoder
+from mise_hf.features.extraction import extract
 from mise_hf.hub.checks import check_card, verify_repo
 from mise_hf.hub.command import add_arguments, run
 
@@ -200,3 +206,29 @@ print("equal")
 """
     done = python(code, hub.url, tmp_path / "down")
     assert done.stdout.endswith("equal\n"), done.stderr[-2000:]
+
+
+def test_an_extracted_feature_folder_goes_up_without_traces_of_this_machine(client, tiny_encoder, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(CLIPS, corpus)
+    (corpus / "13a07Wa.flac").write_bytes(b"no audio")
+    write_prepared(read_corpus("emodb", corpus), tmp_path / "prepared")
+    features = tmp_path / "features"
+    result = extract(tmp_path / "prepared", features, load_audio_encoder(str(tiny_encoder), [1]), None, progress=False)
+    assert result.rows == 20 and len(result.rejected) == 1
+    arguments = [features, "--repo", "org/rows", "--redistribution", "yes"]
+    with pytest.raises(ValueError, match="--corpus-licence is missing"):
+        publish(*arguments)
+    assert publish(*arguments, "--corpus-licence", "cc0-1.0") == 0
+    files = files_of(client, "datasets/org/rows")
+    assert not any(str(tmp_path).encode() in data for data in files.values())
+    assert {name.split("/")[0] for name in files} == {".gitattributes", "README.md", "data", "mise_manifest.json"}
+    rows = pq.read_table(pa.BufferReader(next(data for name, data in files.items() if name.endswith(".parquet"))))
+    assert rows.num_rows == 20
+
+
+def test_the_metric_goes_up_as_a_space(client):
+    assert publish("mise_quality", "--repo", "org/mise_quality") == 0
+    files = files_of(client, "spaces/org/mise_quality")
+    assert {"README.md", "app.py", "requirements.txt", "mise_quality.py", "mise_manifest.json"} <= set(files)
+    assert ModelCard(files["README.md"].decode()).data.to_dict()["sdk"] == "gradio"

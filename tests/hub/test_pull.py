@@ -12,8 +12,8 @@ from conftest import CLIPS, publish_command
 from isolated import environment_with, python
 from loopback import loopback_hub
 
-from mise_hf import MiseFeatureExtractor, MiseForAudioClassification, MiseGenerator
-from mise_hf.features.audio import read_audio
+from mise_hf import MiseGenerator
+from mise_hf.prediction import load_predictor, predict_files
 
 GENERATE = """
 def drawn(generator):
@@ -91,13 +91,8 @@ print(json.dumps({{"main": drawn(generator), "v2": drawn(branch), "sha": drawn(s
 
 
 def predicted(run, encoder, wav) -> dict[str, float]:
-    """What the run's recogniser says of a file, without Hub and pipeline."""
-    model = MiseForAudioClassification.from_pretrained(run / "ser").attach_encoder(str(encoder)).eval()
-    extractor = MiseFeatureExtractor.for_encoder(encoder)
-    inputs = extractor(read_audio(wav, sampling_rate=16000), sampling_rate=16000)
-    with torch.no_grad():
-        scores = model(**inputs).logits.softmax(1)[0]
-    return {model.config.id2label[index]: float(score) for index, score in enumerate(scores)}
+    """What `mise-hf predict` says of a file, with the encoder from its own folder."""
+    return predict_files(*load_predictor(run / "ser", str(encoder)), [wav])[0]
 
 
 @pytest.mark.skipif(

@@ -148,7 +148,7 @@ def stage_dataset(source: Path, out: Path, repo: str, corpora: list[dict[str, An
         _write_parquet(table, out / "data" / "train-00000-of-00001.parquet")
     else:
         for shard in sorted(source.glob("shard-*.parquet")):
-            shutil.copyfile(shard, out / "data" / shard.name)
+            _copy_shard(shard, out / "data" / shard.name)
     counts = {"utterances": len(table), "speakers": len(set(table.speakers.tolist()))}
     card = dataset_card(
         repo,
@@ -261,6 +261,17 @@ def _base_model(audio_encoder: str | None, fingerprint: Mapping[str, Any]) -> st
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _copy_shard(source: Path, target: Path) -> None:
+    """A shard without the list of files that were left out, which names folders of this machine."""
+    import pyarrow.parquet as pq
+
+    from mise_hf.features.shards import REJECTED
+
+    rows = pq.read_table(source)
+    metadata = {key: value for key, value in (rows.schema.metadata or {}).items() if key != REJECTED}
+    pq.write_table(rows.replace_schema_metadata(metadata), target)
 
 
 def _write_parquet(table: Any, path: Path) -> None:
