@@ -25,7 +25,7 @@ class MisePreTrainedModel(PreTrainedModel):
         if kwargs.pop("use_safetensors", None) is False:
             raise ValueError("use_safetensors is False; wanted True or nothing: pickled weights are never loaded")
         try:
-            model, info = super().from_pretrained(*args, output_loading_info=True, use_safetensors=True, **kwargs)
+            loaded: Any = super().from_pretrained(*args, output_loading_info=True, use_safetensors=True, **kwargs)
         except Exception as error:
             # safetensors' own class, which may not be imported here; it says what is wrong and not what to do.
             if type(error).__name__ != "SafetensorError":
@@ -34,6 +34,7 @@ class MisePreTrainedModel(PreTrainedModel):
                 f"the weights are no whole safetensors file ({error}); wanted the file as published: download it again "
                 "with force_download=True"
             ) from error
+        model, info = loaded
         keys = {kind: info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
         _require_whole(cls.__name__, allow_mismatched=bool(kwargs.get("ignore_mismatched_sizes")), **keys)
         return (model, info) if output_loading_info else model
@@ -64,7 +65,7 @@ class MisePreTrainedModel(PreTrainedModel):
         )
         return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
-    def _upload_modified_files(self, working_dir: str, *args: Any, **kwargs: Any) -> Any:
+    def _upload_modified_files(self, working_dir: Any, *args: Any, **kwargs: Any) -> Any:
         """The last step of `push_to_hub`: the card goes up in the same commit as the weights that nobody measured."""
         unmeasured_card(self).save(f"{working_dir}/README.md")
         return super()._upload_modified_files(working_dir, *args, **kwargs)
@@ -77,7 +78,7 @@ def unmeasured_card(model: PreTrainedModel) -> ModelCard:
         license="unknown",
         tags=["mise_hf", "speech-emotion-recognition", "unmeasured"],
     )
-    labels = ", ".join(str(label) for label in model.config.id2label.values())
+    labels = ", ".join(str(label) for label in (model.config.id2label or {}).values())
     return ModelCard(
         f"---\n{data.to_yaml()}\n---\n\n# {type(model).__name__}: {UNMEASURED}\n\n"
         f"Pushed with `push_to_hub` alone: {UNMEASURED}. Nobody stated which corpora these weights come from or "

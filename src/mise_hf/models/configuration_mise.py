@@ -3,7 +3,7 @@
 Travels to the Hub with the models: imports transformers and siblings of this folder, never `mise_hf`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -75,11 +75,12 @@ class _MiseConfig(PreTrainedConfig):
         if str(self.dtype).removeprefix("torch.") not in _DTYPES:
             raise ValueError(f"dtype is {self.dtype!r:.80}; wanted one of {', '.join(_DTYPES)}")
         super().__post_init__(**kwargs)
-        if sorted(self.id2label) != list(range(len(self.id2label))):
-            raise ValueError(f"id2label has the ids {sorted(self.id2label)!r:.80}; wanted 0, 1, ... without a gap")
-        self.label2id = {str(label): index for index, label in self.id2label.items()}
-        if len(self.label2id) != len(self.id2label):
-            raise ValueError(f"id2label is {self.id2label!r:.200}; wanted different label names")
+        names = {int(index): str(label) for index, label in (self.id2label or {}).items()}
+        if sorted(names) != list(range(len(names))):
+            raise ValueError(f"id2label has the ids {sorted(names)!r:.80}; wanted 0, 1, ... without a gap")
+        self.label2id = {label: index for index, label in names.items()}
+        if len(self.label2id) != len(names):
+            raise ValueError(f"id2label is {names!r:.200}; wanted different label names")
         if self.feature_fingerprint is not None and not isinstance(self.feature_fingerprint, dict):
             raise ValueError(f"feature_fingerprint is {self.feature_fingerprint!r:.80}; wanted a mapping or None")
         self.check()
@@ -168,7 +169,7 @@ class MiseAlignerConfig(_MiseConfig):
         for layers, width in ((self.audio_layers, self.audio_state_size), (self.text_layers, self.text_state_size)):
             inner = self.hidden_size or width
             count += 2 * len(layers) * width + width * self.hidden_size
-            count += (inner + len(self.id2label)) * self.projection_size
+            count += (inner + len(self.id2label or {})) * self.projection_size
         return count
 
 
@@ -224,7 +225,7 @@ class MiseGeneratorConfig(_MiseConfig):
 
     def count_parameters(self) -> int:
         """Numbers in the model's own tensors."""
-        made, labels = self.feature_size + self.paired_text_size, len(self.id2label)
+        made, labels = self.feature_size + self.paired_text_size, len(self.id2label or {})
         width = self.noise_size + self.label_embedding_size + self.text_size
         return (
             (labels + self.noise_size + self.hidden_size) * made
@@ -282,15 +283,15 @@ class MiseSERConfig(_MiseConfig):
                 f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted "
                 "one exactly in the aligned space"
             )
-        if self.space == "aligned" and self.aligner_config.projection_size != self.feature_size:
+        aligner: Any = self.aligner_config
+        if self.space == "aligned" and aligner.projection_size != self.feature_size:
             raise ValueError(
-                f"feature_size is {self.feature_size}; wanted the aligner's projection_size "
-                f"{self.aligner_config.projection_size}"
+                f"feature_size is {self.feature_size}; wanted the aligner's projection_size {aligner.projection_size}"
             )
 
     def count_parameters(self) -> int:
         """Numbers in the model's own tensors, its encoders' and aligner's not counted."""
-        size, labels = self.feature_size + self.text_size, len(self.id2label)
+        size, labels = self.feature_size + self.text_size, len(self.id2label or {})
         inner = self.hidden_size if self.head == "mlp" else 0
         space = self.state_size * (self.feature_size + 2) if self.space == "encoder" else 0
         return space + size * inner + (inner or size) * labels

@@ -183,7 +183,7 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
         for index, row in enumerate(rows):
             batch[index, ..., : row.shape[-1]] = row
             mask[index, : row.shape[-1]] = 1
-        made = {self.input_name: batch, "attention_mask": mask}
+        made: dict[str, Any] = {self.input_name: batch, "attention_mask": mask}
         if str(getattr(return_tensors, "value", return_tensors)) != "pt":
             made = {name: value.numpy() for name, value in made.items()}
         return BatchFeature(made, tensor_type=return_tensors)

@@ -113,7 +113,8 @@ class MiseGenerator(MisePreTrainedModel):
                 text_embeds = torch.full((noise.shape[0], self.config.text_size), torch.nan, device=noise.device)
             elif text_embeds.shape != (noise.shape[0], self.config.text_size):
                 raise ValueError(
-                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({noise.shape[0]}, {self.config.text_size})"
+                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted "
+                    f"({noise.shape[0]}, {self.config.text_size})"
                 )
             parts.append(self.fill_text(text_embeds))
         elif text_embeds is not None:
