@@ -25,6 +25,12 @@ def shared_dir() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def clips_dir() -> Path:
+    """Twenty clips of EmoDB that the repository carries."""
+    return Path(__file__).parent / "data" / "emodb"
+
+
 @pytest.fixture
 def tiny_generator() -> MiseGenerator:
     """Audio features of 6 dimensions with a text feature of 4, conditioned on text of 4."""

@@ -9,12 +9,8 @@ from torch import Tensor
 
 from mise_hf.features import FeatureTable
 from mise_hf.metrics.mise_quality.fidelity import neighbourhood
-from mise_hf.metrics.mise_quality.information import (
-    carried_information,
-    joint_information,
-    label_information,
-    vector_information,
-)
+from mise_hf.metrics.mise_quality.carried import carried_information
+from mise_hf.metrics.mise_quality.information import joint_information, label_information, vector_information
 from mise_hf.metrics.mise_quality.memorisation import memorisation
 
 # Draws of synthetic rows over which carried information is averaged: one draw of n rows moves it by some hundredths.

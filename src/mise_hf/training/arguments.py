@@ -80,7 +80,7 @@ class GeneratorArguments(RunArguments):
     text: bool = field(default=False, metadata={"help": "condition on the transcript"})
     paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
     hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
-    mi_weight: float = field(default=0.3, metadata={"help": "weight of the mutual-information regulariser"})
+    mi_weight: float = field(default=0.1, metadata={"help": "weight of the mutual-information regulariser"})
     mi_estimator: Literal["variational", "info_nce", "smile", "nwj"] = field(
         default="variational", metadata={"help": "which bound on I((c, t); h_hat) is maximised"}
     )

@@ -1,24 +1,32 @@
 """Which rows are scored by the model that saw which others. Imports numpy only.
 
 Everything is decided by content, not by position: rows are put in an order of their own, so that shuffling the rows,
-rescaling a column or renaming the classes leaves every estimate as it was.
+rescaling the columns or renaming the classes leaves every estimate as it was.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+KEY_COLUMNS = 8
 
-def canonical_order(*matrices: np.ndarray) -> np.ndarray:
-    """Order (rows,) of the rows by the content of `matrices` (rows, columns), the first column first."""
-    order = np.arange(len(matrices[0]))
-    for matrix in matrices:
-        columns = [matrix[:, j] for j in range(min(matrix.shape[1], 8))]
-        order = np.lexsort(columns[::-1])
-        sorted_first = matrix[order]
-        if (np.diff(sorted_first[:, : len(columns)], axis=0) != 0).any(axis=1).all():
-            return order
-    return order
+
+def canonical_order(matrix: np.ndarray, codes: np.ndarray | None = None) -> np.ndarray:
+    """Order (rows,) of the rows by the content of `matrix` (rows, columns); equal rows by their class in `codes`."""
+    keys = [matrix[:, j] for j in range(min(matrix.shape[1], KEY_COLUMNS))]
+    order = np.lexsort(keys[::-1])
+    ordered = matrix[order, : len(keys)]
+    if (ordered[1:] != ordered[:-1]).any(axis=1).all():
+        return order
+    rest = [matrix[:, j] for j in range(matrix.shape[1])]
+    if codes is not None:
+        # Classes are ranked by what does not depend on their names: size, then mean of the columns.
+        counts = np.bincount(codes)
+        means = np.bincount(codes, weights=matrix.mean(axis=1, dtype=np.float64)) / np.maximum(counts, 1)
+        rank = np.empty(len(counts), dtype=np.int64)
+        rank[np.lexsort([means, counts])] = np.arange(len(counts))
+        rest.append(rank[codes])
+    return np.lexsort(rest[::-1])
 
 
 def canonical_codes(codes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The front door: mutual information of labels and vectors, and what a generator carries. Imports siblings only.
+"""The front door: mutual information of labels and vectors. Imports siblings only.
 
 Every figure is in nats unless `base` is given, is cross-fitted (no row is scored by a model that saw it), and comes
 as an `Information`. All draws come from `seed`: same input and seed, same result.
@@ -6,19 +6,16 @@ as an `Information`. All draws come from `seed`: same input and seed, same resul
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .checks import as_codes, as_matrix, check_classes, check_columns, check_count, check_rows
-from .crossfit import canonical_codes, canonical_order
-from .label_bounds import entropy_of, held_out_scores, mean_and_error
-from .linear_classifier import fit_linear
-from .result import Information, for_display, in_base
-from .vector_bounds import vector_scores
+from .assembly import Estimate, assembled, checked_options
+from .checks import as_matrix, check_rows
+from .label_bounds import estimate_labels
+from .preparation import atoms, labelled, merged_rare, one_hot, paired, without_constants
+from .result import Information
+from .vector_bounds import MOST_ROWS, estimate_vectors
 
 
 def label_information(
@@ -32,38 +29,40 @@ def label_information(
 ) -> Information:
     """I(c; h): how much the features say about the label; never more than H(c).
 
-    H(c) minus the cross-entropy of a calibrated classifier on rows (with `groups`: on groups) it has not seen.
+    H(c) minus the cross-entropy of calibrated classifiers on rows (with `groups`: on groups) they have not seen
+    (Barber & Agakov 2003, eq. 3), with the estimated cost of the finite training set given back.
 
     Args:
         labels: (rows,) names or whole numbers.
         features: (rows, columns).
         groups: (rows,), e.g. speakers; whole groups are held out together, so that telling the speakers apart is not
             taken for emotion.
-        n_permutations: labels are shuffled and everything refitted this many times for `null_mean` and `null_95`.
-        seed: of the folds and the permutations.
+        n_permutations: labels are shuffled (within groups, if given) and everything refitted this many times, for
+            `null_mean` and `null_95`.
+        seed: of the folds, the networks and the permutations.
         base: 2 for bits; None for nats.
 
     Raises:
         ValueError: unusable input (too few rows, NaN, one class, unequal lengths, ...); the message says what to do.
     """
-    n_permutations, seed = check_count("n_permutations", n_permutations, 0), check_count("seed", seed, 0)
-    h, codes, group_codes = prepared(features, labels, groups)
-    started = time.perf_counter()
-    scores = held_out_scores(codes, h, group_codes, np.random.default_rng(seed))
-    raw, stderr = mean_and_error(scores, group_codes)
-    seconds = time.perf_counter() - started
+    options = checked_options(n_permutations, seed, base)
+    data = labelled(labels, features, groups)
 
-    def refit(rng: np.random.Generator) -> float:
-        shuffled = rng.permutation(codes) if group_codes is None else shuffled_within(codes, group_codes, rng)
-        return float(held_out_scores(shuffled, h, group_codes, rng).mean())
+    def estimate(rng: np.random.Generator, shuffle: bool) -> Estimate:
+        codes = shuffled(data.codes, data.groups, rng) if shuffle else data.codes
+        return estimate_labels(codes, data.features, data.groups, rng)
 
-    return packed(raw, stderr, "linear", entropy_of(codes), len(h), seconds, base, refit, n_permutations, seed)
+    return assembled(estimate, options)
 
 
 def vector_information(
     x: Any, y: Any, *, n_permutations: int = 0, seed: int = 0, base: float | None = None
 ) -> Information:
     """I(x; y) of two vectors.
+
+    A debiased Gaussian copula, plus what cross-fitted polynomial terms add; a Student copula or nearest neighbours
+    where held-out evidence is clearly on their side. A side with fewer distinct rows than a fifth of the rows
+    (repeated sentences) is treated as a label, and I(x; y) is then at most its entropy.
 
     Args:
         x: (rows, X).
@@ -75,20 +74,13 @@ def vector_information(
     Raises:
         ValueError: unusable input; the message says what to do.
     """
-    n_permutations, seed = check_count("n_permutations", n_permutations, 0), check_count("seed", seed, 0)
-    a, b = as_matrix("x", x), as_matrix("y", y)
-    check_rows(x=a, y=b)
-    order = canonical_order(a, b)
-    a, b = a[order], b[order]
-    started = time.perf_counter()
-    raw, shares, method = vector_scores(a, b)
-    _, stderr = mean_and_error(shares, None)
-    seconds = time.perf_counter() - started
+    options = checked_options(n_permutations, seed, base)
+    a, b, _ = paired(x, y)
 
-    def refit(rng: np.random.Generator) -> float:
-        return vector_scores(a, b[rng.permutation(len(b))])[0]
+    def estimate(rng: np.random.Generator, shuffle: bool) -> Estimate:
+        return estimate_pair(a, b[rng.permutation(len(b))] if shuffle else b, rng)
 
-    return packed(raw, stderr, method, math.nan, len(a), seconds, base, refit, n_permutations, seed)
+    return assembled(estimate, options)
 
 
 def joint_information(
@@ -101,7 +93,10 @@ def joint_information(
     seed: int = 0,
     base: float | None = None,
 ) -> Information:
-    """I((c, x); y) = I(c; y) + I(x; y | c), e.g. of (emotion, text) and speech.
+    """I((c, x); y) = I(c; y) + I(x; y | c), e.g. of (emotion, text) with speech.
+
+    The second term is measured on both sides less their class means, all classes sharing one law of dependence. A
+    repeated x (an atom) is joined to the label instead.
 
     Args:
         labels: (rows,) names or whole numbers, c.
@@ -109,180 +104,95 @@ def joint_information(
         y: (rows, Y), e.g. speech features.
         groups: (rows,), held out together in the label's term.
         n_permutations: the rows of `y` are shuffled and everything refitted this many times.
-        seed: of the folds and the permutations.
+        seed: of the folds, the networks and the permutations.
         base: 2 for bits; None for nats.
 
     Raises:
         ValueError: unusable input; the message says what to do.
     """
-    n_permutations, seed = check_count("n_permutations", n_permutations, 0), check_count("seed", seed, 0)
-    b, codes, group_codes = prepared(y, labels, groups)
+    options = checked_options(n_permutations, seed, base)
+    data = labelled(labels, y, groups, "y")
     a = as_matrix("x", x)
-    check_rows(x=a, y=b)
-    a = a[canonical_order(as_matrix("y", y))]
-    started = time.perf_counter()
-    raw, shares, method = joint_scores(codes, a, b, group_codes, np.random.default_rng(seed))
-    _, stderr = mean_and_error(shares, group_codes)
-    seconds = time.perf_counter() - started
+    check_rows(x=a, y=data.features)
+    a = without_constants("x", a)[data.order]
 
-    def refit(rng: np.random.Generator) -> float:
-        return joint_scores(codes, a, b[rng.permutation(len(b))], group_codes, rng)[0]
+    def estimate(rng: np.random.Generator, shuffle: bool) -> Estimate:
+        order = rng.permutation(len(a)) if shuffle else slice(None)
+        return estimate_joint(data.codes, a, data.features[order], data.groups, rng)
 
-    return packed(raw, stderr, method, math.nan, len(a), seconds, base, refit, n_permutations, seed)
+    return assembled(estimate, options)
 
 
-def joint_scores(codes: np.ndarray, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator):
-    """I(c; y) + I(x; y | c) in nats, each row's share (rows,), and the method; the classes share one copula."""
-    of_label = held_out_scores(codes, y, groups, rng)
-    raw, shares, method = vector_scores(within_class(x, codes), within_class(y, codes))
-    return float(of_label.mean()) + raw, of_label + shares, f"linear + {method} within the classes"
+def pointwise_label_information(labels: Any, features: Any, *, groups: Any = None, seed: int = 0) -> np.ndarray:
+    """Each row's share (rows,) of I(c; h) in nats, by classifiers that have not seen the row.
+
+    Arguments and errors as for `label_information`; its raw value is the mean of these shares.
+    """
+    options = checked_options(0, seed, None)
+    data = labelled(labels, features, groups)
+    return in_callers_order(estimate_labels(data.codes, data.features, data.groups, options.rng()).shares, data.order)
+
+
+def pointwise_vector_information(x: Any, y: Any, *, seed: int = 0) -> np.ndarray:
+    """Each row's share (rows,) of I(x; y) in nats; the raw value of `vector_information` is their mean.
+
+    Raises:
+        ValueError: as `vector_information`, and for more rows than are measured (20,000).
+    """
+    options = checked_options(0, seed, None)
+    a, b, order = paired(x, y)
+    if len(a) > MOST_ROWS:
+        raise ValueError(f"{len(a)} rows, of which {MOST_ROWS} would be measured; give the rows you want scores for")
+    return in_callers_order(estimate_pair(a, b, options.rng()).shares, order)
+
+
+def in_callers_order(shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Undoes the canonical order."""
+    out = np.empty_like(shares)
+    out[order] = shares
+    return out
+
+
+def estimate_pair(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Estimate:
+    """Vectors against vectors, or a label where one side (the one with fewer distinct rows) repeats itself."""
+    x_atoms, y_atoms = atoms(x), atoms(y)
+    if x_atoms is not None and (y_atoms is None or x_atoms.max() <= y_atoms.max()):
+        codes, name, other = x_atoms, "x", y if y_atoms is None else one_hot(y_atoms)
+    elif y_atoms is not None:
+        codes, name, other = y_atoms, "y", x if x_atoms is None else one_hot(x_atoms)
+    else:
+        return estimate_vectors(x, y, rng)
+    note = f"{name} repeats {int(codes.max()) + 1} distinct rows and is treated as a label"
+    return estimate_labels(merged_rare(codes), other, None, rng).noted(note)
+
+
+def estimate_joint(
+    codes: np.ndarray, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
+) -> Estimate:
+    """I(c; y) + I(x; y | c), or I of the pair (c, atom of x) where x repeats itself."""
+    x_atoms = atoms(x)
+    if x_atoms is not None:
+        both = merged_rare(np.unique(np.stack([codes, x_atoms]), axis=1, return_inverse=True)[1].reshape(-1))
+        note = f"x repeats {int(x_atoms.max()) + 1} distinct rows; (label, row) is treated as one label"
+        return estimate_labels(both, y, groups, rng).noted(note)
+    of_label = estimate_labels(codes, y, groups, rng)
+    rest = estimate_vectors(within_class(x, codes), within_class(y, codes), rng)
+    return of_label.plus(rest, "within the classes: ")
 
 
 def within_class(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """`x` (rows, columns) less the mean of its class."""
-    out = np.array(x, dtype=np.float64)
-    for code in np.unique(codes):
-        out[codes == code] -= out[codes == code].mean(axis=0)
-    return out
+    counts = np.bincount(codes)
+    means = (one_hot(codes).T @ x) / counts[:, None]
+    return x - means[codes]
 
 
-def carried_information(
-    synthetic: Any,
-    synthetic_labels: Any,
-    real: Any,
-    real_labels: Any,
-    groups: Any = None,
-    *,
-    n_permutations: int = 0,
-    seed: int = 0,
-    base: float | None = None,
-) -> Information:
-    """H(c) of the real rows minus their cross-entropy under a calibrated classifier fitted on the synthetic rows only.
-
-    What a generator teaches about real emotion. A generator collapsed to one point a class, or trained on shuffled
-    labels, has high I(c; h_hat) on its own rows and low or negative carried information.
-
-    Args:
-        synthetic: (rows, columns), generated features.
-        synthetic_labels: (rows,) the labels they were generated for.
-        real: (rows', columns), real features of unseen speakers.
-        real_labels: (rows',).
-        groups: (rows',), speakers of the real rows: the standard error then counts speakers, not rows.
-        n_permutations: synthetic labels are shuffled and the classifier refitted this many times.
-        seed: of the permutations.
-        base: 2 for bits; None for nats.
-
-    Raises:
-        ValueError: unusable input, or no label in common; the message says what to do.
-    """
-    n_permutations, seed = check_count("n_permutations", n_permutations, 0), check_count("seed", seed, 0)
-    started = time.perf_counter()
-    fake, held = as_matrix("synthetic", synthetic, 4), as_matrix("real", real, 2)
-    check_columns("synthetic", fake, "real", held)
-    fake_codes, fake_names = as_codes("synthetic_labels", synthetic_labels, len(fake))
-    real_codes, real_names = as_codes("real_labels", real_labels, len(held))
-    names = [str(name) for name in real_names]
-    if not set(names) & {str(name) for name in fake_names}:
-        raise ValueError(f"no label in common: synthetic {list(fake_names)}, real {names}; use the same names")
-    group_codes = None if groups is None else as_codes("groups", groups, len(held))[0]
-    every = sorted({str(name) for name in fake_names} | set(names))
-    fake_codes = np.array([every.index(str(name)) for name in fake_names])[fake_codes]
-    real_codes = np.array([every.index(name) for name in names])[real_codes]
-    order = canonical_order(fake)
-    fake, fake_codes = fake[order], fake_codes[order]
-    scores = transferred_scores(fake, fake_codes, held, real_codes, len(every))
-    raw, stderr = mean_and_error(scores, group_codes)
-    seconds = time.perf_counter() - started
-
-    def refit(rng: np.random.Generator) -> float:
-        return float(transferred_scores(fake, rng.permutation(fake_codes), held, real_codes, len(every)).mean())
-
-    method = "calibrated ridge classifier fitted on the synthetic rows, scored on the real rows"
-    entropy = entropy_of(real_codes)
-    return packed(raw, stderr, method, entropy, len(held), seconds, base, refit, n_permutations, seed)
-
-
-def transferred_scores(
-    fitted_on: np.ndarray, fitted_codes: np.ndarray, scored: np.ndarray, scored_codes: np.ndarray, classes: int
-) -> np.ndarray:
-    """log q(c | h) - log p(c) (rows,) in nats for the scored rows, q fitted on the other set, p(c) the scored rows'."""
-    log_proba = fit_linear(fitted_on, fitted_codes, classes).log_proba(scored)
-    p = np.bincount(scored_codes, minlength=classes) / len(scored_codes)
-    return log_proba[np.arange(len(scored)), scored_codes] - np.log(p[scored_codes])
-
-
-def pointwise_label_information(labels: Any, features: Any, *, groups: Any = None, seed: int = 0) -> np.ndarray:
-    """log q(c | h) - log p(c) of each row (rows,) in nats, by a classifier that has not seen the row.
-
-    Arguments and errors as for `label_information`; its raw value is the mean of these scores.
-    """
-    seed = check_count("seed", seed, 0)
-    h, codes, group_codes = prepared(features, labels, groups)
-    scores = held_out_scores(codes, h, group_codes, np.random.default_rng(seed))
-    out = np.empty_like(scores)
-    out[canonical_order(as_matrix("features", features))] = scores
-    return out
-
-
-def pointwise_vector_information(x: Any, y: Any) -> np.ndarray:
-    """Each row's share (rows,) of I(x; y) in nats; arguments and errors as for `vector_information`."""
-    a, b = as_matrix("x", x), as_matrix("y", y)
-    check_rows(x=a, y=b)
-    return vector_scores(a, b)[1]
-
-
-def pointwise_carried_information(synthetic: Any, synthetic_labels: Any, real: Any, real_labels: Any) -> np.ndarray:
-    """Each real row's share (rows',) of the carried information in nats; see `carried_information`."""
-    fake, held = as_matrix("synthetic", synthetic, 4), as_matrix("real", real, 2)
-    check_columns("synthetic", fake, "real", held)
-    both = np.concatenate([np.asarray(synthetic_labels).astype(str), np.asarray(real_labels).astype(str)])
-    codes, names = as_codes("labels", both, len(fake) + len(held))
-    return transferred_scores(fake, codes[: len(fake)], held, codes[len(fake) :], len(names))
-
-
-def prepared(features: Any, labels: Any, groups: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Checked features (rows, columns), codes (rows,) and group codes in an order that depends on content alone."""
-    h = as_matrix("features", features)
-    codes, names = as_codes("labels", labels, len(h))
-    group_codes = None if groups is None else as_codes("groups", groups, len(h))[0]
-    check_classes("labels", codes, names, group_codes)
-    if (h == h[0]).all():
-        raise ValueError("features: every column is constant; there is nothing to measure")
-    order = canonical_order(h)
-    return h[order], canonical_codes(codes[order]), None if group_codes is None else canonical_codes(group_codes[order])
-
-
-def shuffled_within(codes: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Codes shuffled inside each group, so that the groups keep their own class counts."""
+def shuffled(codes: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Codes shuffled, inside each group when there are groups, so that these keep their own class counts."""
+    if groups is None:
+        return rng.permutation(codes)
     out = codes.copy()
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
         out[rows] = codes[rng.permutation(rows)]
     return out
-
-
-def packed(
-    raw: float,
-    stderr: float,
-    method: str,
-    entropy: float,
-    n: int,
-    seconds: float,
-    base: float | None,
-    refit: Callable[[np.random.Generator], float],
-    n_permutations: int,
-    seed: int,
-) -> Information:
-    """The result, with the permutation null when asked for."""
-    null_mean = null_95 = math.nan
-    started = time.perf_counter()
-    if n_permutations:
-        null = [refit(np.random.default_rng([seed, 1, i])) for i in range(n_permutations)]
-        null_mean, null_95 = float(np.mean(null)), float(np.quantile(null, 0.95))
-    null_seconds = time.perf_counter() - started if n_permutations else 0.0
-    interval = (raw - 1.96 * stderr, raw + 1.96 * stderr)
-    result = Information(
-        for_display(raw, entropy), raw, stderr, interval, null_mean, null_95, method, entropy, n, seconds,
-        null_seconds=null_seconds,
-    )  # fmt: skip
-    return in_base(result, base)

@@ -81,7 +81,6 @@ class RidgeFit:
 
 def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.ndarray) -> RidgeFit:
     """Ridge regression of the class indicators on `z` (rows, columns), left out block by block."""
-    rows = len(z)
     eigenvalues, basis = principal_axes(z)
     scores = z @ basis
     target = np.eye(len(prior))[codes]
@@ -89,16 +88,21 @@ def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.n
     projected = scores.T @ target
     strengths = STRENGTHS * max(float(eigenvalues.sum()) / z.shape[1], 1e-300)
     parts = np.unique(blocks, return_inverse=True)[1] % CALIBRATION_PARTS
-    best = None
-    for strength in strengths:
-        shrink = 1.0 / (eigenvalues + strength)
-        coefficients = projected * shrink[:, None]
-        held_out = left_out(scores @ coefficients, target, scores * np.sqrt(shrink), blocks)
-        logits = cross_fitted_logits(held_out, codes, prior, parts)
-        temperature, loss = best_temperature(logits, codes, prior)
-        if best is None or loss < best.loss - 1e-9:
-            best = RidgeFit(loss, basis @ coefficients, held_out, logits, temperature)
-    return best
+    tried: dict[int, RidgeFit] = {}
+
+    def loss(i: int) -> float:
+        if i not in tried:
+            shrink = 1.0 / (eigenvalues + strengths[i])
+            coefficients = projected * shrink[:, None]
+            held_out = left_out(scores @ coefficients, target, scores * np.sqrt(shrink), blocks)
+            logits = cross_fitted_logits(held_out, codes, prior, parts)
+            temperature, value = best_temperature(logits, codes, prior)
+            tried[i] = RidgeFit(value, basis @ coefficients, held_out, logits, temperature)
+        return tried[i].loss
+
+    # The loss has one valley in the strength, nearly always: a coarse walk and a step to either side find it.
+    low = min(range(1, len(strengths), 3), key=loss)
+    return tried[min({max(low - 1, 0), low, min(low + 1, len(strengths) - 1)}, key=loss)]
 
 
 def balanced_blocks(codes: np.ndarray) -> np.ndarray:

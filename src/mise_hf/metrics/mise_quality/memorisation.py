@@ -102,7 +102,7 @@ def share_below(distances: np.ndarray, reference: np.ndarray) -> float:
 
 
 def deal(speakers: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows dealt anew into training and withheld, each speaker keeping its own two numbers; first `count` are training."""
+    """Rows dealt anew into training (at first the first `count`) and withheld, each speaker keeping its numbers."""
     kept, out = [], []
     for speaker in np.unique(speakers):
         rows = np.flatnonzero(speakers == speaker)

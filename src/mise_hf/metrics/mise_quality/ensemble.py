@@ -1,0 +1,86 @@
+"""One posterior out of several kinds: a pool of closed-form fits, then corrections on top. Imports siblings only.
+
+All weights come from rows that the weighed fits left out, inside the training rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .corrections import Network, Trees
+from .linear_classifier import balanced_blocks
+from .pooling import pool_weights, pooled
+from .posteriors import KINDS
+
+CORRECTIONS: dict[str, type] = {"network": Network, "trees": Trees}
+# A weight below this is within the noise of its own estimate.
+LEAST_WEIGHT = 0.1
+VALID_SHARE = 5
+
+
+class Ensemble:
+    """q(c | h) of the kinds named, fitted on `features` (rows, columns) and `codes` (rows,)."""
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        codes: np.ndarray,
+        classes: int,
+        kinds: tuple[str, ...],
+        groups: np.ndarray | None,
+        seed: int,
+        doubt: float = 2.0,
+    ):
+        """`doubt`: standard errors by which corrections must help on rows they have not seen."""
+        counts = np.bincount(codes, minlength=classes)
+        self.log_prior = np.log(np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum())
+        names = [kind for kind in kinds if kind in KINDS]
+        self.names = tuple(names)
+        self.members = [KINDS[kind](features, codes, classes, groups) for kind in names]
+        held_out = [member.held_out for member in self.members]
+        self.weights = pool_weights(held_out, codes, self.log_prior)
+        self.used = tuple(n for n, w in zip(names, self.weights, strict=True) if w > LEAST_WEIGHT)
+        self.corrections: list = []
+        wanted = [kind for kind in kinds if kind in CORRECTIONS]
+        if wanted:
+            self.correct(wanted, features, pooled(held_out, self.weights, self.log_prior), codes, groups, seed, doubt)
+
+    def correct(self, wanted, features, base, codes, groups, seed, doubt) -> None:
+        """Fits the corrections `wanted` and keeps those that help on rows they have not seen."""
+        valid = validation_rows(codes, groups, seed)
+        fitted = [CORRECTIONS[kind](features, base, codes, valid, seed) for kind in wanted]
+        log_probas = [base[valid], *(fit.log_proba(features[valid], base[valid]) for fit in fitted)]
+        weights = pool_weights(log_probas, codes[valid], self.log_prior)
+        rows = np.arange(int(valid.sum()))
+        gain = (pooled(log_probas, weights, self.log_prior) - base[valid])[rows, codes[valid]]
+        # Not just above 0: the weights were chosen on these very rows.
+        if gain.mean() > doubt * gain.std() / np.sqrt(len(gain)):
+            keep = weights[1:] > LEAST_WEIGHT
+            self.corrections = [fit for fit, kept in zip(fitted, keep, strict=True) if kept]
+            self.correction_weights = np.concatenate([weights[:1], weights[1:][keep]])
+            self.used += tuple(kind for kind, kept in zip(wanted, keep, strict=True) if kept)
+
+    def log_proba(self, features: np.ndarray) -> np.ndarray:
+        """Log-probabilities (rows, classes) in nats."""
+        base = pooled([member.log_proba(features) for member in self.members], self.weights, self.log_prior)
+        if not self.corrections:
+            return base
+        changed = [fit.log_proba(features, base) for fit in self.corrections]
+        return pooled([base, *changed], self.correction_weights, self.log_prior)
+
+
+def validation_rows(codes: np.ndarray, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """Mask (rows,) of a stratified fifth, or a fifth of the groups; every class keeps rows outside it."""
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        blocks = balanced_blocks(codes)
+        picked = rng.permutation(int(blocks.max()) + 1)
+        valid = np.isin(blocks, picked[: max(len(picked) // VALID_SHARE, 1)])
+    else:
+        picked = rng.permutation(np.unique(groups))
+        valid = np.isin(groups, picked[: max(len(picked) // VALID_SHARE, 1)])
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        if valid[rows].all():
+            valid[rows] = False
+    return valid
