@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -298,3 +299,10 @@ def loopback_hub():
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)
+
+
+if __name__ == "__main__":
+    # For trying the README by hand: ten minutes, then it stops by itself.
+    with loopback_hub() as running:
+        print(f"export HF_ENDPOINT={running.url} HF_HUB_DISABLE_XET=1 HF_TOKEN={WRITER}", flush=True)
+        time.sleep(600)

@@ -66,6 +66,15 @@ def test_every_card_is_whole(run_folder, results, kind, redistribution, takes_au
     assert ("## Memorisation" in text) == (kind == "generator")
 
 
+def test_several_methods_make_no_model_index_until_one_is_named(run_folder, results):
+    entry = {"mean": 0.5, "std": 0.1, "folds": 5, "seeds": 1}
+    several = Results(corpora=results.corpora, uar={"LDA": entry, "MLP": entry}, uar_note="30 % of the training clips")
+    text = card("ser", run_folder, several)
+    assert ModelCard(text).data.eval_results is None and "Measured with: 30 % of the training clips." in text
+    named = Results(corpora=results.corpora, uar=several.uar, published_method="MLP")
+    assert [e.metric_name[-3:] for e in ModelCard(card("ser", run_folder, named)).data.eval_results] == ["MLP"]
+
+
 def test_dataset_card_is_whole(results):
     text = dataset_card("org/rows", 3, ["joy"], results.corpora, results.fingerprint, redistribution="yes",
                         licence="cc0-1.0")  # fmt: skip
@@ -137,6 +146,7 @@ def test_the_rendered_cards_in_the_repository_are_whole():
         ({"memorisation": {"share": 0.1}}, "share, null_95"),
         ({"memorisation": {"share": float("nan"), "null_95": 1}}, "wanted a finite number"),
         ({"mutual_information": [1]}, "wanted a mapping"),
+        ({"published_method": "LDA"}, "wanted one of the methods of uar"),
     ],
 )
 def test_results_that_are_not_whole_are_refused(tmp_path, entries, said):

@@ -86,8 +86,8 @@ def model_card(
     check_redistribution(redistribution)
     title = repo.rpartition("/")[2]
     metadata = ModelCardData(
-        model_name=title if kind == "ser" and results.uar else None,
-        eval_results=_evaluations(results) if kind == "ser" and results.uar else None,
+        model_name=title if kind == "ser" and results.published_method else None,
+        eval_results=_evaluations(results) if kind == "ser" and results.published_method else None,
         base_model=base_model,
         datasets=_dataset_names(results),
         language=_languages(results),
@@ -116,6 +116,7 @@ def model_card(
         redistribution_text=REDISTRIBUTION_TEXT[redistribution],
         memorisation=_memorisation(results) if kind == "generator" else "",
         uar=results.uar,
+        uar_note=plain(results.uar_note),
         mutual_information=results.mutual_information,
         carried_information=results.carried_information,
     )
@@ -217,6 +218,7 @@ def _memorised_tag(kind: str, results: Results) -> list[str]:
 
 
 def _evaluations(results: Results) -> list[EvalResult]:
+    method = results.published_method
     return [
         EvalResult(
             task_type="audio-classification",
@@ -224,9 +226,8 @@ def _evaluations(results: Results) -> list[EvalResult]:
             dataset_name=" + ".join(str(entry["name"]) for entry in results.corpora),
             metric_type="recall",
             metric_name=f"unweighted average recall, unseen speakers, {method}",
-            metric_value=round(entry["mean"], 4),
+            metric_value=round(results.uar[method]["mean"], 4),
         )
-        for method, entry in results.uar.items()
     ]
 
 

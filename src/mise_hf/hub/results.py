@@ -9,9 +9,12 @@ Needed, each with what it holds:
     memorisation        {"share", "null_95"}                              a generator's
     fingerprint         how the features were made
     training            the training configuration
+    uar_note            in words, what `uar` was measured on (e.g. "30 % of the training clips"); may be absent
+    published_method    which key of `uar` is the recogniser that was saved; may be absent
 
-A file may lack `memorisation` (nobody measured it) and whatever does not concern the model at hand; a card then says
-"not measured". What is there must be whole.
+`speakers` may be a number or the list of the speakers, of which only the number is published. A file may lack
+`memorisation` (nobody measured it) and whatever does not concern the model at hand; a card then says "not measured".
+What is there must be whole.
 """
 
 import json
@@ -36,6 +39,8 @@ class Results:
         memorisation: share of the generator's rows nearer to a training row than withheld rows are, and its null.
         fingerprint: how the features were made.
         training: the training configuration.
+        uar_note: in words, what `uar` was measured on.
+        published_method: which key of `uar` is the recogniser that was saved; "" where nobody says.
     """
 
     corpora: tuple[dict[str, Any], ...]
@@ -45,6 +50,8 @@ class Results:
     memorisation: dict[str, float] | None = None
     fingerprint: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    uar_note: str = ""
+    published_method: str = ""
 
     @property
     def memorises(self) -> bool | None:
@@ -69,12 +76,9 @@ def read_results(path: Path) -> Results:
         raise ValueError(f"{path.name} is no JSON ({error}); wanted the file that the run wrote") from error
     if not isinstance(raw, dict):
         raise ValueError(f"{path.name} holds a {type(raw).__name__}; wanted a mapping")
-    corpora = raw.get("corpora")
-    if not isinstance(corpora, list) or not corpora:
-        raise ValueError(f"{path.name} has corpora {corpora!r:.80}; wanted a list with one entry for each corpus")
     memorisation = raw.get("memorisation")
     return Results(
-        corpora=tuple(_corpus(path, entry) for entry in corpora),
+        corpora=read_corpora(path, raw.get("corpora")),
         uar={
             method: _numbers(path, f"uar.{method}", entry, ("mean", "std", "folds", "seeds"))
             for method, entry in _mapping(path, raw, "uar").items()
@@ -89,7 +93,27 @@ def read_results(path: Path) -> Results:
         else _numbers(path, "memorisation", memorisation, ("share", "null_95")),
         fingerprint=_mapping(path, raw, "fingerprint"),
         training=_mapping(path, raw, "training"),
+        uar_note=str(raw.get("uar_note") or ""),
+        published_method=_method(path, raw),
     )
+
+
+def _method(path: Path, raw: Mapping[str, Any]) -> str:
+    named, methods = str(raw.get("published_method") or ""), list(raw.get("uar") or {})
+    if named and named not in methods:
+        raise ValueError(f"{path.name} has published_method {named!r}; wanted one of the methods of uar: {methods}")
+    return named or (methods[0] if len(methods) == 1 else "")
+
+
+def read_corpora(path: Path, corpora: Any) -> tuple[dict[str, Any], ...]:
+    """The corpora of `results.json` or of a generator's configuration.
+
+    Raises:
+        ValueError: for no corpus, or one without name, licence, utterances or speakers.
+    """
+    if not isinstance(corpora, list) or not corpora:
+        raise ValueError(f"{path.name} has corpora {corpora!r:.80}; wanted a list with one entry for each corpus")
+    return tuple(_corpus(path, entry) for entry in corpora)
 
 
 def _mapping(path: Path, raw: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -103,7 +127,8 @@ def _corpus(path: Path, entry: Any) -> dict[str, Any]:
     wanted = ("name", "licence", "utterances", "speakers")
     if not isinstance(entry, dict) or any(entry.get(key) in (None, "") for key in wanted):
         raise ValueError(f"{path.name} has the corpus {entry!r:.200}; wanted a mapping with {', '.join(wanted)}")
-    return entry
+    speakers = entry["speakers"]
+    return {**entry, "speakers": len(speakers) if isinstance(speakers, list) else speakers}
 
 
 def _numbers(path: Path, name: str, entry: Any, needed: tuple[str, ...]) -> dict[str, float]:

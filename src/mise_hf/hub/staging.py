@@ -6,7 +6,7 @@ Imports models (heavy, inside the functions), cards and manifest. Everything is 
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from mise_hf.hub.cards import HUB_ID, Redistribution, check_redistribution, data
 from mise_hf.hub.checks import check_folder
 from mise_hf.hub.manifest import write_manifest
 from mise_hf.hub.results import FILE as RESULTS
-from mise_hf.hub.results import Results
+from mise_hf.hub.results import Results, read_corpora
 
 ModelKind = Literal["aligner", "generator", "ser"]
 KINDS: dict[str, ModelKind] = {"mise_aligner": "aligner", "mise_generator": "generator", "mise_ser": "ser"}
@@ -99,6 +99,8 @@ def stage_model(
     """
     kind = model_kind(source)
     redistribution = statement.check()
+    if kind == "generator":
+        results = _with_own_corpora(source, results)
     licence = weights_licence(results.corpora, statement.licence)
     if kind == "generator":
         _refuse_memorised(results, statement.allow_memorised)
@@ -233,6 +235,13 @@ def _refuse_other_encoder(config: Any, encoder: str) -> None:
             f"--audio-encoder has the weights {str(digest)[:12]}; wanted those the model was trained on: "
             f"{trained.get('id')} with {str(trained.get('weights_sha256'))[:12]}"
         )
+
+
+def _with_own_corpora(source: Path, results: Results) -> Results:
+    """`results` with the corpora that the generator's own configuration names, where it names any."""
+    path = source / "config.json"
+    named = json.loads(path.read_text(encoding="utf-8")).get("training_corpora")
+    return replace(results, corpora=read_corpora(path, named)) if named else results
 
 
 def _refuse_memorised(results: Results, allowed: bool) -> None:
