@@ -23,14 +23,22 @@ import torch
 from tqdm import tqdm
 
 from mise_hf.benchmark.folds import draw_share, speaker_folds
-from mise_hf.benchmark.in_corpus import LABEL_ONLY, MISE, CellResult, memorisation_of_recipe, run_cell
+from mise_hf.benchmark.in_corpus import (
+    LABEL_ONLY,
+    MISE,
+    MISE_ENCODER,
+    REAL,
+    CellResult,
+    memorisation_of_recipe,
+    run_cell,
+)
 from mise_hf.benchmark.plain import BEST
 from mise_hf.benchmark.sharing import ALONE, run_sharing_cell, train_site
 from mise_hf.benchmark.summary import prediction_rows, summarise
 from mise_hf.features import FeatureTable, load_embedded
 from mise_hf.training.arguments import ClassifierArguments
 from mise_hf.training.classifier import train_classifier
-from mise_hf.training.rows import rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import training_corpora
 
 CORPUS = "emodb"
 LICENCE = "CC0-1.0"
@@ -138,7 +146,7 @@ def run_job(job: Job, seed: int, steps: int, folder: str) -> dict[str, Any]:
     withheld = None if job.share == 1 else table.select(np.setdiff1d(train_rows, drawn))
     result = run_cell(train, test, licence=LICENCE, withheld=withheld, seed=seed, steps=steps)
     if job.kind == "full":
-        result.measures[MISE]["memorisation"] = memorisation_of_recipe(train, result.choices["layer"], seed, steps)
+        result.measures[MISE]["memorisation"] = memorisation_of_recipe(train, licence=LICENCE, seed=seed, steps=steps)
         save_checkpoints(result, train, seed, Path(folder))
     return {
         "share": job.share,
@@ -169,14 +177,15 @@ def _run_site(table: FeatureTable, first: int, seed: int, steps: int) -> dict[st
 
 def save_checkpoints(result: CellResult, train: FeatureTable, seed: int, folder: Path) -> None:
     """Aligner, generator, and a head trained on real and generated rows, as `save_pretrained` folders."""
-    generator, aligner = result.generator, result.aligner
-    assert generator is not None and aligner is not None
-    arguments = ClassifierArguments(
-        seed=seed, feature_size=generator.config.feature_size, layer=result.choices["layer"]
-    )
-    rows = rows_in_encoder_space(train, arguments.layer, arguments.feature_size)
+    aligner, generator, rows = result.aligner, result.generator, result.rows
+    assert aligner is not None and generator is not None and rows is not None
     head = train_classifier(
-        rows, arguments, label_names=train.label_names, fingerprint=train.fingerprint, generator=generator
+        rows,
+        ClassifierArguments(seed=seed),
+        label_names=train.label_names,
+        fingerprint=train.fingerprint,
+        aligner=aligner,
+        generator=generator,
     )
     aligner.save_pretrained(folder / "aligner")
     generator.save_pretrained(folder / "generator")
@@ -205,7 +214,7 @@ def _two_dimensions(projection: dict[str, Any]) -> dict[str, Any]:
 def quality_of_checkpoint(results: dict[str, Any]) -> dict[str, Any]:
     """The saved generator against the real training rows: what it carries, and whether it is spread as they are."""
     measures = next(cell["measures"] for cell in results["cells"] if cell["share"] == 1.0)
-    made, real = measures[MISE], measures["real rows"]
+    made, real = measures[MISE], measures[REAL]
     return {
         "carried_information": made["carried_information"],
         "carried_information_of_real_rows": real["carried_information"],
@@ -220,7 +229,7 @@ def quality_of_checkpoint(results: dict[str, Any]) -> dict[str, Any]:
 def for_cards(results: dict[str, Any]) -> dict[str, Any]:
     """The figures that a model card shows, in the form that `mise_hf.hub.results` reads."""
     quality = results["quality"]
-    real = next(cell["measures"]["real rows"] for cell in results["cells"] if cell["share"] == 1.0)
+    real = next(cell["measures"][REAL] for cell in results["cells"] if cell["share"] == 1.0)
     methods = results["in_corpus"][str(LOW_SHARE)]["methods"]
     informations = {"real": real["label_information"], "synthetic": quality["label_information"]}
     return {
@@ -246,7 +255,7 @@ def verdicts(results: dict[str, Any]) -> list[str]:
     for share, scene in results["in_corpus"].items():
         methods = scene["methods"]
         base = methods[scene["baseline"]]["uar"]
-        for name in (MISE, LABEL_ONLY):
+        for name in (MISE, MISE_ENCODER, LABEL_ONLY):
             said.append(
                 _verdict(f"In one corpus, {_percent(share)} of the training clips, {name}", methods[name], base)
             )
@@ -264,8 +273,7 @@ def _percent(share: str) -> str:
 
 def _verdict(what: str, entry: dict[str, Any], base: float) -> str:
     difference, p = 100 * entry["difference"], entry["p_value"]
+    word = "made no difference that these speakers can show"
     if p < 0.05:
         word = "helped" if difference > 0 else "HURT"
-    else:
-        word = "made no difference that these speakers can show"
     return f"{what}: {word} ({difference:+.1f} UAR over {100 * base:.1f}, p = {p:.3f})."

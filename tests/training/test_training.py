@@ -23,19 +23,21 @@ SMALL = ["--steps", "6", "--batch_size", "32", "--save_every", "2", *EXCLUDED]
 
 
 def test_the_generator_learns_the_toy_corpus(toy_table):
-    rows = rows_in_encoder_space(toy_table, 1, 6)
-    arguments = GeneratorArguments(steps=60, batch_size=32, hidden_size=32)
+    rows = rows_in_encoder_space(toy_table, 1, 10)
+    arguments = GeneratorArguments(steps=40, batch_size=32, hidden_size=32)
     generator = generator_module.train_generator(rows, arguments, label_names=toy_table.label_names)
     made = generator.generate(torch.arange(300) % 3, generator=torch.Generator().manual_seed(0)).features
     for label in range(3):
         real = rows.features[rows.labels == label]
-        assert torch.allclose(made[torch.arange(300) % 3 == label].mean(0), real.mean(0), atol=1.0)
+        apart = (made[torch.arange(300) % 3 == label].mean(0) - real.mean(0)).norm()
+        others = [(rows.features[rows.labels == other].mean(0) - real.mean(0)).norm() for other in {0, 1, 2} - {label}]
+        assert apart < min(others)
 
 
 @pytest.mark.parametrize("estimator", ["variational", "info_nce", "smile", "nwj"])
 @pytest.mark.parametrize("reference", ["real", "synthetic"])
 def test_every_regulariser_trains_with_text_and_pairs(toy_table, estimator, reference):
-    rows = rows_in_encoder_space(toy_table, 1, 6, text=True)
+    rows = rows_in_encoder_space(toy_table, 1, 10, text=True)
     arguments = GeneratorArguments(
         steps=6,
         batch_size=32,
@@ -57,7 +59,7 @@ def test_every_regulariser_trains_with_text_and_pairs(toy_table, estimator, refe
 
 def test_weight_zero_is_the_label_only_gan(toy_table):
     """No information critic is trained, and none touches the generator."""
-    rows = rows_in_encoder_space(toy_table, 1, 6)
+    rows = rows_in_encoder_space(toy_table, 1, 10)
 
     def train(**changes):
         arguments = GeneratorArguments(steps=5, batch_size=32, hidden_size=16, mi_weight=0.0, **changes)
@@ -73,7 +75,7 @@ def test_weight_zero_is_the_label_only_gan(toy_table):
 
 
 def test_the_same_seed_gives_the_same_weights(toy_table):
-    rows = rows_in_encoder_space(toy_table, 1, 6)
+    rows = rows_in_encoder_space(toy_table, 1, 10)
 
     def weights(seed: int) -> torch.Tensor:
         arguments = GeneratorArguments(steps=4, batch_size=16, hidden_size=16, seed=seed)
@@ -86,7 +88,7 @@ def test_the_aligner_separates_emotions_of_unseen_speakers(toy_table):
     train = toy_table.select(np.isin(toy_table.speakers, ["s0", "s1", "s2"]))
     test = toy_table.select(toy_table.speakers == "s3")
     made = aligner_module.train_aligner(
-        train, AlignerArguments(steps=150, batch_size=32, projection_size=4, dropout=0.1)
+        train, AlignerArguments(steps=150, batch_size=32, projection_size=4, dropout=0.1, learning_rate=0.01)
     )
     with torch.no_grad():
         logits = made.embed(torch.from_numpy(test.audio_states)).audio_logits
@@ -95,10 +97,10 @@ def test_the_aligner_separates_emotions_of_unseen_speakers(toy_table):
 
 def test_synthetic_rows_reach_the_head(toy_table):
     """A generator that only knows one class wrongly drags the head along: so the rows do arrive."""
-    rows = rows_in_encoder_space(toy_table, 1, 6)
+    rows = rows_in_encoder_space(toy_table, 1, 10)
     generator = generator_module.make_generator(rows, GeneratorArguments(), label_names=toy_table.label_names)
     generator.start_from(rows.features, (rows.labels + 1) % 3)
-    arguments = ClassifierArguments(steps=80, batch_size=64, ratio=0.9, hidden_size=16, dropout=0.0)
+    arguments = ClassifierArguments(steps=80, batch_size=64, ratio=0.9, hidden_size=16, dropout=0.0, learning_rate=0.01)
     names = toy_table.label_names
     misled = classifier_module.train_classifier(rows, arguments, label_names=names, generator=generator)
     plain = classifier_module.train_classifier(rows, arguments, label_names=names)
@@ -201,6 +203,6 @@ def test_bad_tables_are_refused(toy_table):
         load_table("emodb", ["99"])
     with pytest.raises(ValueError, match="wanted at least 2"):
         load_table("emodb", ["03", "08", "09", "10", "11", "12", "13", "14", "15"])
-    with pytest.raises(ValueError, match="has no row|wanted at least one"):
+    with pytest.raises(ValueError, match="have no training row"):
         rows = rows_in_encoder_space(toy_table.select(toy_table.labels != 0), 1, 6)
         generator_module.train_generator(rows, GeneratorArguments(steps=1), label_names=toy_table.label_names)

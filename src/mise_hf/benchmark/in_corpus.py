@@ -23,14 +23,14 @@ from mise_hf.training.arguments import AlignerArguments, GeneratorArguments
 from mise_hf.training.generator import train_generator
 from mise_hf.training.rows import (
     TrainingRows,
-    audio_states,
     rows_in_aligned_space,
     rows_in_encoder_space,
-    text_states,
     training_corpora,
 )
 
-LABEL_ONLY, MISE, MISE_ALIGNED = "label-only GAN", "MISE", "MISE aligned + text"
+# The paper's chain is MISE: aligner, then a generator of its audio_embeds conditioned on its text_embeds.
+LABEL_ONLY, MISE, MISE_ENCODER = "label-only GAN", "MISE", "MISE in the encoder space"
+REAL, REAL_ENCODER = "real rows", "real rows in the encoder space"
 ALIGNED_PLAIN = "aligned space, no augmentation"
 # Shrinkage of the LDA in the aligned space, where tuning would need an aligner for each inner fold.
 ALIGNED_SHRINKAGE = 0.5
@@ -46,6 +46,7 @@ class CellResult:
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     aligner: MiseAligner | None = None
     generator: MiseGenerator | None = None
+    rows: TrainingRows | None = None
     projection: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,7 +65,8 @@ def run_cell(
         train: rows of the training speakers; every class at least twice.
         test: rows of other speakers.
         licence: of the corpus, recorded in the checkpoints.
-        withheld: rows of the training speakers that are not in `train`, the reference for memorisation.
+        withheld: rows of the training speakers that are not in `train`, the reference for memorisation. None where
+            there are none: the cell of the checkpoint, whose mutual informations are estimated too.
         seed: of every draw.
         steps: optimiser steps of each generator.
 
@@ -84,7 +86,7 @@ def run_cell(
         made = control(features, labels, wanted, seed).astype(np.float32)
         result.predictions[name] = _augmented(best, features, labels, made, wanted, test_features, seed)
     _generators(result, train, test, withheld, plain, test_features, wanted, licence, seed, steps)
-    _aligned(result, train, test, wanted, seed, steps)
+    _aligned(result, train, test, withheld, wanted, licence, seed, steps)
     return result
 
 
@@ -120,9 +122,11 @@ def _generators(
     layer = plain.layer
     arguments = GeneratorArguments(steps=steps, layer=layer, seed=seed)
     rows = rows_in_encoder_space(train, layer, arguments.feature_size)
-    measures = SyntheticMeasures(rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed)
-    result.measures["real rows"] = measure_real(measures)
-    for name, weight in ((LABEL_ONLY, 0.0), (MISE, arguments.mi_weight)):
+    measures = SyntheticMeasures(
+        rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed, information=False
+    )
+    result.measures[REAL_ENCODER] = measure_real(measures)
+    for name, weight in ((LABEL_ONLY, 0.0), (MISE_ENCODER, arguments.mi_weight)):
         curve: list[dict[str, float]] = []
         generator = train_generator(
             rows,
@@ -143,63 +147,92 @@ def _generators(
             reference = project(rows, withheld.layer(layer))
             found["memorisation"] = measure_memorisation(made.numpy(), measures.features, train, reference, withheld)
         result.measures[name] = found
-        result.curves[name] = curve[:: max(1, len(curve) // 100)]
-        result.generator = generator
-    result.projection = {
-        "real": rows.features.numpy(),
-        "real_labels": train.labels,
-        "real_speakers": train.speakers,
-        "synthetic": made.numpy(),
-        "synthetic_labels": wanted,
-    }
+        result.curves[name] = _thinned(curve)
 
 
-def memorisation_of_recipe(train: FeatureTable, layer: int, seed: int, steps: int) -> dict[str, Any]:
-    """Memorisation of a generator made like the one of all of `train`, but from three quarters of each speaker's rows.
+def train_chain(
+    train: FeatureTable,
+    *,
+    licence: str,
+    seed: int,
+    steps: int,
+    curves: dict[str, list[dict[str, float]]] | None = None,
+) -> tuple[MiseAligner, MiseGenerator, TrainingRows]:
+    """The paper's chain: aligner, generator of its audio_embeds, and those embeddings of the training rows."""
+    kept: dict[str, list[dict[str, float]]] = {"aligner": [], MISE: []}
+    aligner = train_aligner(
+        train, AlignerArguments(seed=seed), on_step=lambda step, found: kept["aligner"].append({"step": step, **found})
+    )
+    with_text = train.text_states is not None
+    rows = rows_in_aligned_space(train, aligner, text=with_text)
+    generator = train_generator(
+        rows,
+        GeneratorArguments(steps=steps, seed=seed, text=with_text),
+        label_names=train.label_names,
+        fingerprint=train.fingerprint,
+        corpora=training_corpora(train, licence),
+        on_step=lambda step, found: kept[MISE].append({"step": step, **found}),
+    )
+    if curves is not None:
+        curves |= {name: _thinned(curve) for name, curve in kept.items()}
+    return aligner, generator, rows
+
+
+def _thinned(curve: list[dict[str, float]]) -> list[dict[str, float]]:
+    return curve[:: max(1, len(curve) // 100)]
+
+
+def memorisation_of_recipe(train: FeatureTable, *, licence: str, seed: int, steps: int) -> dict[str, Any]:
+    """Memorisation of a chain made like the one of all of `train`, but from three quarters of its rows.
 
     A generator trained on every row leaves none of its speakers' rows to hold its own against.
     """
     kept = np.sort(np.random.default_rng(seed).permutation(len(train))[: 3 * len(train) // 4])
     part, withheld = train.select(kept), train.select(np.setdiff1d(np.arange(len(train)), kept))
-    arguments = GeneratorArguments(steps=steps, layer=layer, seed=seed)
-    rows = rows_in_encoder_space(part, layer, arguments.feature_size)
-    generator = train_generator(rows, arguments, label_names=part.label_names)
-    wanted = np.arange(len(part)) % len(part.label_names)
-    made = _draw(generator, wanted, seed).numpy()
-    return measure_memorisation(made, rows.features.numpy(), part, project(rows, withheld.layer(layer)), withheld)
+    aligner, generator, rows = train_chain(part, licence=licence, seed=seed, steps=steps)
+    made = _draw(generator, np.arange(len(part)) % len(part.label_names), seed, rows).numpy()
+    reference = rows_in_aligned_space(withheld, aligner).features.numpy()
+    return measure_memorisation(made, rows.features.numpy(), part, reference, withheld)
 
 
 def _aligned(
-    result: CellResult, train: FeatureTable, test: FeatureTable, wanted: np.ndarray, seed: int, steps: int
+    result: CellResult,
+    train: FeatureTable,
+    test: FeatureTable,
+    withheld: FeatureTable | None,
+    wanted: np.ndarray,
+    licence: str,
+    seed: int,
+    steps: int,
 ) -> None:
-    """The paper's space: an aligner on audio and text, a generator of its audio_embeds conditioned on its text."""
-    curve: list[dict[str, float]] = []
-    aligner = train_aligner(
-        train,
-        AlignerArguments(seed=seed),
-        on_step=lambda step, metrics: curve.append({"step": step, **metrics}),
-    )
-    result.aligner, result.curves["aligner"] = aligner, curve[:: max(1, len(curve) // 100)]
-    with_text = train.text_states is not None
-    rows = rows_in_aligned_space(train, aligner, text=with_text)
-    with torch.no_grad():
-        test_rows = aligner.embed(audio_states(test), text_states(test) if with_text else None).audio_embeds.numpy()
-    best = Choice("lda", ALIGNED_SHRINKAGE, float("nan"))
+    """MISE as in the paper: its aligner, its generator, and the plain classifier in the aligned space."""
+    aligner, generator, rows = train_chain(train, licence=licence, seed=seed, steps=steps, curves=result.curves)
+    test_rows = rows_in_aligned_space(test, aligner).features.numpy()
     features = rows.features.numpy()
+    head = Choice("lda", ALIGNED_SHRINKAGE, float("nan"))
     result.predictions[ALIGNED_PLAIN] = fit_plain("lda", ALIGNED_SHRINKAGE, features, train.labels, seed)(test_rows)
-    generator = train_generator(
-        rows, GeneratorArguments(steps=steps, seed=seed, text=with_text), label_names=train.label_names
-    )
 
     def draw(number: int) -> np.ndarray:
         return _draw(generator, wanted, number, rows).numpy()
 
     made = draw(seed)
-    result.predictions[MISE_ALIGNED] = _augmented(best, features, train.labels, made, wanted, test_rows, seed)
-    measures = SyntheticMeasures(features, train, test_rows, test, seed)
-    result.measures["real rows, aligned"] = measure_real(measures, rows.text)
+    result.predictions[MISE] = _augmented(head, features, train.labels, made, wanted, test_rows, seed)
+    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=withheld is None)
+    result.measures[REAL] = measure_real(measures, rows.text)
     text = None if rows.text is None else _texts(rows, len(wanted), seed)
-    result.measures[MISE_ALIGNED] = measure_synthetic(measures, draw, wanted, text)
+    found = measure_synthetic(measures, draw, wanted, text)
+    if withheld is not None:
+        reference = rows_in_aligned_space(withheld, aligner).features.numpy()
+        found["memorisation"] = measure_memorisation(made, features, train, reference, withheld)
+    result.measures[MISE] = found
+    result.aligner, result.generator, result.rows = aligner, generator, rows
+    result.projection = {
+        "real": features,
+        "real_labels": train.labels,
+        "real_speakers": train.speakers,
+        "synthetic": made,
+        "synthetic_labels": wanted,
+    }
 
 
 def _texts(rows: TrainingRows, count: int, seed: int) -> torch.Tensor:

@@ -8,42 +8,36 @@ import numpy as np
 from torch import Tensor
 
 from mise_hf.features import FeatureTable
-from mise_hf.metrics.mise_quality.fidelity import neighbourhood
 from mise_hf.metrics.mise_quality.carried import carried_information
+from mise_hf.metrics.mise_quality.fidelity import neighbourhood
 from mise_hf.metrics.mise_quality.information import joint_information, label_information, vector_information
 from mise_hf.metrics.mise_quality.memorisation import memorisation
 
 # Draws of synthetic rows over which carried information is averaged: one draw of n rows moves it by some hundredths.
 DRAWS = 5
-PERMUTATIONS = 10
+# Each refits the estimator, about 2 s on 400 rows.
+PERMUTATIONS = 5
 
 
 @dataclass(frozen=True)
 class SyntheticMeasures:
-    """The real rows that synthetic ones are held against: features float (rows, dim) of training and of test."""
+    """The real rows that synthetic ones are held against: features float (rows, dim) of training and of test.
+
+    With `information`, the mutual informations are estimated too, with their permutation nulls: some 20 s a set of rows.
+    """
 
     features: np.ndarray
     train: FeatureTable
     test_features: np.ndarray
     test: FeatureTable
     seed: int
+    information: bool = True
 
 
 def measure_real(real: SyntheticMeasures, text: Tensor | None = None) -> dict[str, Any]:
     """I(c; h) across speakers, with text I(t; h) and I((c, t); h), and the information that training rows carry."""
-    found = {
-        "label_information": _plain(
-            label_information(
-                real.train.labels,
-                real.features,
-                groups=real.train.speakers,
-                n_permutations=PERMUTATIONS,
-                seed=real.seed,
-            )
-        ),
-        "carried_information": _carried(real, real.features, real.train.labels)["raw"],
-    }
-    return found | _with_text(real.train.labels, real.features, text, real.seed)
+    found: dict[str, Any] = {"carried_information": _carried(real, real.features, real.train.labels)["raw"]}
+    return found | _informations(real, real.train.labels, real.features, text, real.train.speakers)
 
 
 def measure_synthetic(
@@ -60,7 +54,6 @@ def measure_synthetic(
     carried = [_carried(real, draw(real.seed + number), labels)["raw"] for number in range(DRAWS)]
     near = neighbourhood(real.features, made)
     found = {
-        "label_information": _plain(label_information(labels, made, n_permutations=PERMUTATIONS, seed=real.seed)),
         "carried_information": float(np.mean(carried)),
         "carried_information_draws": carried,
         "precision": near.precision,
@@ -68,7 +61,7 @@ def measure_synthetic(
         "coverage": near.coverage,
         "within_class_variance_ratio": variance_ratio(real.features, real.train.labels, made, labels),
     }
-    return found | _with_text(labels, made, text, real.seed)
+    return found | _informations(real, labels, made, text, None)
 
 
 def variance_ratio(features: np.ndarray, labels: np.ndarray, made: np.ndarray, made_labels: np.ndarray) -> float:
@@ -101,14 +94,18 @@ def _carried(real: SyntheticMeasures, rows: np.ndarray, labels: np.ndarray) -> d
     )
 
 
-def _with_text(labels: np.ndarray, rows: np.ndarray, text: Tensor | None, seed: int) -> dict[str, Any]:
-    if text is None:
+def _informations(
+    real: SyntheticMeasures, labels: np.ndarray, rows: np.ndarray, text: Tensor | None, groups: np.ndarray | None
+) -> dict[str, Any]:
+    if not real.information:
         return {}
-    texts = text.numpy()
-    return {
-        "text_information": _plain(vector_information(texts, rows, n_permutations=PERMUTATIONS, seed=seed)),
-        "joint_information": _plain(joint_information(labels, texts, rows, seed=seed)),
-    }
+    options = {"n_permutations": PERMUTATIONS, "seed": real.seed}
+    found = {"label_information": _plain(label_information(labels, rows, groups=groups, **options))}
+    if text is not None:
+        texts = text.numpy()
+        found["text_information"] = _plain(vector_information(texts, rows, **options))
+        found["joint_information"] = _plain(joint_information(labels, texts, rows, seed=real.seed))
+    return found
 
 
 def _plain(information: Any) -> dict[str, Any]:
