@@ -13,6 +13,7 @@ COMMANDS = {
     "extract": ("mise_hf.features.command", "a prepared corpus -> pooled encoder states on disk"),
     "train": ("mise_hf.commands.train", "aligner, generator or SER head"),
     "predict": ("mise_hf.commands.predict", "emotion probabilities of recordings"),
+    "publish": ("mise_hf.hub.command", "models, features or the metric to the Hub; or verify what came from it"),
 }
 
 

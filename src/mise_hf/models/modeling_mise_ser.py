@@ -10,13 +10,14 @@ from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from .checkpoint_mise import MisePreTrainedModel
 from .configuration_mise import MiseAlignerConfig, MiseSERConfig
 from .modeling_mise_aligner import MiseAligner, MiseTower, check_labels, load_encoder
 from .pooling_mise import pooled_audio_states, take_encoder
 from .space_mise import MiseFeatureSpace
 
 
-class MiseForAudioClassification(PreTrainedModel):
+class MiseForAudioClassification(MisePreTrainedModel):
     """SER head over utterance-level features, audio-only or audio+text.
 
     waveform -> encoder -> pooled states -> feature space (or an aligner) -> features h -> head -> logits.
