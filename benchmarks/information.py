@@ -8,11 +8,6 @@ the goal is printed as MISS.
 
 from __future__ import annotations
 
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
-
 import argparse
 import json
 import time
@@ -25,6 +20,7 @@ from known_joint import joint_tasks
 from known_labels import label_tasks
 from known_vectors import vector_tasks
 from peers import label_peers, vector_peers
+from threadpoolctl import threadpool_limits
 
 from mise_hf.metrics import joint_information, label_information, vector_information
 
@@ -102,7 +98,7 @@ def main() -> None:
     ]
     print(
         f"n = {args.rows}, {args.seeds} seeds, nats, 1 thread; peers over 2 seeds\n"
-        f"{'task':18s} {'truth':>6s} {'bias':>7s} {'std':>6s} {'goal':>5s} {'':>5s} {'covers':>6s} {'CPU':>7s}  peers' bias"
+        f"{'task':18s} {'truth':>6s} {'bias':>7s} {'std':>6s} {'goal':>5s} {'':>5s} {'covers':>6s} {'CPU':>7s}  peers"
     )
     lines = []
     wanted = set(args.tasks.split(",")) if args.tasks else None
@@ -125,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(limits=1):
+        main()

@@ -12,7 +12,7 @@ SIZE = 12
 
 
 def text_and_speech(rho: float, label_in_text: float, wide: int = 64) -> Callable:
-    """c in 4 classes; t and h are normal given c, correlated by rho in SIZE columns; both have class means of their own."""
+    """c in 4 classes; given c, t and h are normal, correlated by rho in SIZE columns; class means on both sides."""
     text_means = label_in_text * np.random.default_rng(21).normal(size=(4, SIZE))
     speech_means = 0.6 * np.random.default_rng(22).normal(size=(4, wide))
     speech_means[:, :SIZE] = 0

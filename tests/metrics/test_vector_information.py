@@ -56,7 +56,7 @@ def test_dependence_without_correlation():
     angle = rng.uniform(0, 2 * np.pi, size=(3000, 1))
     ring = np.cos(angle) + 0.1 * rng.normal(size=(3000, 1)), np.sin(angle) + 0.1 * rng.normal(size=(3000, 1))
     theirs = mutual_info_regression(ring[0], ring[1][:, 0], random_state=0)[0]
-    assert 0.5 < theirs
+    assert theirs > 0.5
     assert abs(vector_information(*ring).raw - theirs) < 0.05
 
 
@@ -143,8 +143,8 @@ def test_row_order_and_scale_do_not_matter():
 
 def test_permutations_and_pointwise():
     x, y, _ = gaussian_pair(0.6, 4, 500, seed=6)
-    found = vector_information(x, y, n_permutations=20)
-    assert abs(found.null_mean) < 0.03 and found.null_95 < found.raw
+    found = vector_information(x, y, n_permutations=10)
+    assert abs(found.null_mean) < 0.04 and found.null_95 < found.raw
     shares = pointwise_vector_information(x, y)
     assert shares.mean() == pytest.approx(found.raw)
     exact = -0.5 * np.log(1 - 0.36) * 4 + ((y**2) / 2 - (y - 0.6 * x) ** 2 / 2 / 0.64).sum(1)

@@ -41,7 +41,7 @@ class Ensemble:
         self.weights = pool_weights(held_out, codes, self.log_prior)
         base = pooled(held_out, self.weights, self.log_prior)
         gain = base[np.arange(len(codes)), codes] - self.log_prior[codes]
-        if gain.mean() < gain.std() / np.sqrt(len(codes)):
+        if gain.mean() < 1.5 * gain.std() / np.sqrt(len(codes)):
             # Within the noise of nothing: the best of several strengths and kinds would be followed into that noise.
             self.weights = np.zeros(len(names))
         self.used = tuple(n for n, w in zip(names, self.weights, strict=True) if w > LEAST_WEIGHT)

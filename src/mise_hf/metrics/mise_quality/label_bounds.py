@@ -17,7 +17,10 @@ from .pooling import needed
 from .posteriors import kinds_for
 
 FOLDS = 4
+# Rows of a pilot; with few columns fits are cheap, and interactions need the rows.
 PILOT_ROWS = 900
+PILOT_ROWS_FEW_COLUMNS = 1500
+FEW_COLUMNS = 64
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
 MOST_TRAINING_ROWS = 16_384
@@ -87,7 +90,8 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, .
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
         return every
-    rows = np.sort(rng.permutation(rows)[:PILOT_ROWS])
+    most = PILOT_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else PILOT_ROWS
+    rows = np.sort(rng.permutation(rows)[:most])
     # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
     pilot = Ensemble(
         features[rows].astype(np.float64),
@@ -126,7 +130,16 @@ def estimate_labels(
         )
     if scores.training_rows < len(codes) * (FOLDS - 1) // FOLDS - len(codes) // 10:
         method += f"; fitted on {scores.training_rows} of {len(codes)} rows at a time, all rows scored"
-    return Estimate(shares, method, entropy, 0.5 * abs(correction), abs(correction), groups, tuple(flags), len(codes))
+    return Estimate(
+        shares,
+        method,
+        entropy,
+        0.5 * abs(correction) + 0.005 * entropy,
+        abs(correction) + 0.02 * entropy,
+        groups,
+        tuple(flags),
+        len(codes),
+    )
 
 
 def extrapolated(scores: LabelScores, entropy: float) -> np.ndarray:
