@@ -17,7 +17,7 @@ COMPONENTS = 16
 def reduced(x: np.ndarray) -> np.ndarray:
     """Standardised columns, at most COMPONENTS principal components of them."""
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    return PCA(COMPONENTS, random_state=0).fit_transform(z) if z.shape[1] > COMPONENTS else z
+    return PCA(COMPONENTS, whiten=True, random_state=0).fit_transform(z) if z.shape[1] > COMPONENTS else z
 
 
 def ksg(x: np.ndarray, y: np.ndarray, k: int = 4) -> float:

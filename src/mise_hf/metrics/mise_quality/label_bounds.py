@@ -52,6 +52,14 @@ def entropy_of(codes: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
+def heavy_tailed(features: np.ndarray) -> bool:
+    """Whether half of the columns of `features` (rows, columns) have an excess kurtosis above 6 (Laplace: 3)."""
+    z = features[:MOST_TRAINING_ROWS].astype(np.float64)
+    z -= z.mean(axis=0)
+    fourth, square = np.einsum("ij,ij,ij,ij->j", z, z, z, z), np.einsum("ij,ij->j", z, z)
+    return bool(np.median(fourth * len(z) / np.maximum(square**2, 1e-300)) - 3 > 6)
+
+
 def label_scores(
     codes: np.ndarray, features: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
 ) -> LabelScores:
@@ -128,6 +136,12 @@ def estimate_labels(
         flags.append(
             f"more rows would still raise the estimate: {correction:.2f} nats of it are extrapolated from half the rows"
         )
+    missed = abs(correction) + 0.02 * entropy
+    if set(scores.kinds) & set(CORRECTIONS):
+        missed += 0.08 * entropy
+    if heavy_tailed(features):
+        missed += 0.25 * entropy
+        flags.append("heavy-tailed columns: classifiers on squashed columns may miss much of the information")
     if scores.training_rows < len(codes) * (FOLDS - 1) // FOLDS - len(codes) // 10:
         method += f"; fitted on {scores.training_rows} of {len(codes)} rows at a time, all rows scored"
     return Estimate(
@@ -135,7 +149,7 @@ def estimate_labels(
         method,
         entropy,
         0.5 * abs(correction) + 0.005 * entropy,
-        abs(correction) + 0.02 * entropy,
+        missed,
         groups,
         tuple(flags),
         len(codes),

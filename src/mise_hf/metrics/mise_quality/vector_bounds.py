@@ -27,6 +27,8 @@ SHIFTS = 24
 # Standard errors by which another kind must beat the Gaussian copula before it is believed.
 CLEARLY = 3.0
 NEARLY_SINGULAR = 1e-5
+# Nats by polynomial terms above which the normal approximation around them is in doubt.
+MUCH_ADDED = 0.2
 # Log-likelihood per row (nats) by which wild rows must be shared before a Student copula is considered.
 LEAST_GAIN = 0.005
 
@@ -52,7 +54,11 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> 
         shares = shares + addition.shares
         added = float(addition.shares.mean())
         method += f", and {added:+.3f} nats by polynomial terms of {addition.side} (held out)"
-        bias += 0.35 * abs(added)
+        bias += 0.75 * abs(added)
+        if added > MUCH_ADDED:
+            flags.append(
+                f"{added:.2f} nats rest on polynomial terms: the dependence is far from normal and may be out of reach"
+            )
         evidence = addition.evidence
     if x.shape[1] + y.shape[1] <= STUDENT_COLUMNS:
         fit = fit_student(x, y)
