@@ -39,11 +39,17 @@ class Ensemble:
         self.members = [KINDS[kind](features, codes, classes, groups) for kind in names]
         held_out = [member.held_out for member in self.members]
         self.weights = pool_weights(held_out, codes, self.log_prior)
+        base = pooled(held_out, self.weights, self.log_prior)
+        gain = base[np.arange(len(codes)), codes] - self.log_prior[codes]
+        if gain.mean() < 1.5 * gain.std() / np.sqrt(len(codes)):
+            # Within the noise of nothing: the best of several strengths and kinds would be followed into that noise.
+            self.weights = np.zeros(len(names))
         self.used = tuple(n for n, w in zip(names, self.weights, strict=True) if w > LEAST_WEIGHT)
         self.corrections: list = []
         wanted = [kind for kind in kinds if kind in CORRECTIONS]
         if wanted:
-            self.correct(wanted, features, pooled(held_out, self.weights, self.log_prior), codes, groups, seed, doubt)
+            base = pooled(held_out, self.weights, self.log_prior)
+            self.correct(wanted, features, base, codes, groups, seed, doubt)
 
     def correct(self, wanted, features, base, codes, groups, seed, doubt) -> None:
         """Fits the corrections `wanted` and keeps those that help on rows they have not seen."""

@@ -6,6 +6,9 @@ import numpy as np
 from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
+# Caps a column's share at about 7 nats, where one side is a function of the other and the truth is infinite.
+JITTER = 1e-6
+
 
 def normal_scores(x: np.ndarray) -> np.ndarray:
     """Each column of `x` (rows, columns) replaced by the standard normal quantiles of its ranks."""
@@ -18,6 +21,11 @@ def log_det_excess(columns: int, freedom: int) -> float:
     return float(digamma((freedom - i) / 2).sum() + columns * np.log(2.0 / freedom))
 
 
+def joint_covariance(joint: np.ndarray) -> np.ndarray:
+    """Covariance (columns, columns) of centred columns of about unit variance, held off singularity by JITTER."""
+    return joint.T @ joint / (len(joint) - 1) + JITTER * np.eye(joint.shape[1])
+
+
 def gaussian_information(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """I(x; y) in nats under joint normality, unbiased for normal data, and each row's share of it.
 
@@ -27,11 +35,11 @@ def gaussian_information(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarra
     rows, dx = x.shape
     dy = y.shape[1]
     joint = np.concatenate([x - x.mean(0), y - y.mean(0)], axis=1)
-    covariance = joint.T @ joint / (rows - 1)
+    covariance = joint_covariance(joint)
     terms = []
     logdets = []
     for block in (slice(0, dx), slice(dx, dx + dy), slice(0, dx + dy)):
-        chol = np.linalg.cholesky(covariance[block, block] + 1e-10 * np.eye(covariance[block, block].shape[0]))
+        chol = np.linalg.cholesky(covariance[block, block])
         white = np.linalg.solve(chol, joint[:, block].T)
         terms.append((white**2).sum(0))
         logdets.append(2 * np.log(np.diag(chol)).sum())

@@ -17,6 +17,9 @@ from .preparation import atoms, labelled, merged_rare, one_hot, paired, without_
 from .result import Information
 from .vector_bounds import MOST_ROWS, estimate_vectors
 
+# Rows that each pair of label and repeated row needs on average before the pair is treated as a label.
+ROWS_PER_PAIR = 20
+
 
 def label_information(
     labels: Any,
@@ -96,7 +99,8 @@ def joint_information(
     """I((c, x); y) = I(c; y) + I(x; y | c), e.g. of (emotion, text) with speech.
 
     The second term is measured on both sides less their class means, all classes sharing one law of dependence. A
-    repeated x (an atom) is joined to the label instead.
+    repeated x (an atom) is joined to the label instead, given 20 rows for each pair of them, and a label of its own
+    otherwise.
 
     Args:
         labels: (rows,) names or whole numbers, c.
@@ -169,14 +173,17 @@ def estimate_pair(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Est
 def estimate_joint(
     codes: np.ndarray, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
 ) -> Estimate:
-    """I(c; y) + I(x; y | c), or I of the pair (c, atom of x) where x repeats itself."""
+    """I(c; y) + I(x; y | c), or I of the pair (c, atom of x) where x repeats itself and the pairs are common enough."""
     x_atoms = atoms(x)
-    if x_atoms is not None:
+    if x_atoms is not None and len(codes) >= ROWS_PER_PAIR * len(np.unique(np.stack([codes, x_atoms]), axis=1).T):
         both = merged_rare(np.unique(np.stack([codes, x_atoms]), axis=1, return_inverse=True)[1].reshape(-1))
         note = f"x repeats {int(x_atoms.max()) + 1} distinct rows; (label, row) is treated as one label"
         return estimate_labels(both, y, groups, rng).noted(note)
     of_label = estimate_labels(codes, y, groups, rng)
-    rest = estimate_vectors(within_class(x, codes), within_class(y, codes), rng)
+    if x_atoms is None:
+        rest = estimate_vectors(within_class(x, codes), within_class(y, codes), rng)
+    else:
+        rest = estimate_labels(merged_rare(x_atoms), within_class(y, codes), groups, rng)
     return of_label.plus(rest, "within the classes: ")
 
 

@@ -17,7 +17,10 @@ from .pooling import needed
 from .posteriors import kinds_for
 
 FOLDS = 4
+# Rows of a pilot; with few columns fits are cheap, and interactions need the rows.
 PILOT_ROWS = 900
+PILOT_ROWS_FEW_COLUMNS = 1500
+FEW_COLUMNS = 64
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
 MOST_TRAINING_ROWS = 16_384
@@ -47,6 +50,14 @@ def entropy_of(codes: np.ndarray) -> float:
     p = np.bincount(codes) / len(codes)
     p = p[p > 0]
     return float(-(p * np.log(p)).sum())
+
+
+def heavy_tailed(features: np.ndarray) -> bool:
+    """Whether half of the columns of `features` (rows, columns) have an excess kurtosis above 6 (Laplace: 3)."""
+    z = features[:MOST_TRAINING_ROWS].astype(np.float64)
+    z -= z.mean(axis=0)
+    fourth, square = np.einsum("ij,ij,ij,ij->j", z, z, z, z), np.einsum("ij,ij->j", z, z)
+    return bool(np.median(fourth * len(z) / np.maximum(square**2, 1e-300)) - 3 > 6)
 
 
 def label_scores(
@@ -87,7 +98,8 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, .
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
         return every
-    rows = np.sort(rng.permutation(rows)[:PILOT_ROWS])
+    most = PILOT_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else PILOT_ROWS
+    rows = np.sort(rng.permutation(rows)[:most])
     # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
     pilot = Ensemble(
         features[rows].astype(np.float64),
@@ -124,9 +136,24 @@ def estimate_labels(
         flags.append(
             f"more rows would still raise the estimate: {correction:.2f} nats of it are extrapolated from half the rows"
         )
+    missed = abs(correction) + 0.02 * entropy
+    if set(scores.kinds) & set(CORRECTIONS):
+        missed += 0.08 * entropy
+    if heavy_tailed(features):
+        missed += 0.25 * entropy
+        flags.append("heavy-tailed columns: classifiers on squashed columns may miss much of the information")
     if scores.training_rows < len(codes) * (FOLDS - 1) // FOLDS - len(codes) // 10:
         method += f"; fitted on {scores.training_rows} of {len(codes)} rows at a time, all rows scored"
-    return Estimate(shares, method, entropy, 0.5 * abs(correction), abs(correction), groups, tuple(flags), len(codes))
+    return Estimate(
+        shares,
+        method,
+        entropy,
+        0.5 * abs(correction) + 0.005 * entropy,
+        missed,
+        groups,
+        tuple(flags),
+        len(codes),
+    )
 
 
 def extrapolated(scores: LabelScores, entropy: float) -> np.ndarray:

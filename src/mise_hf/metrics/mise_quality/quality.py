@@ -98,10 +98,9 @@ def note(out: dict[str, float | str], name: str, found: Information) -> None:
 def spread_and_overlap(
     fake: np.ndarray, fake_labels: Any, real: np.ndarray, real_labels: Any, seed: int
 ) -> dict[str, float | str]:
-    """Distances and diversity, in columns standardised by the real rows."""
-    mean, scale = real.mean(axis=0, dtype=np.float64), real.std(axis=0, dtype=np.float64)
-    scale = np.where(scale > 1e-9 * np.maximum(np.abs(mean), 1e-30), scale, np.inf)
-    a, b = (real - mean) / scale, (fake - mean) / scale
+    """Distances and diversity in the features' own scale, as prdc and others do; only the real mean is taken away."""
+    mean = real.mean(axis=0, dtype=np.float64)
+    a, b = real - mean, fake - mean
     distance = frechet(a, b, seed=seed)
     near = neighbourhood(a, b, k=min(NEIGHBOURS, len(a) - 2, len(b) - 2))
     rows = min(len(a), len(b))
@@ -132,10 +131,10 @@ def row_keys(x: np.ndarray) -> np.ndarray:
 
 
 def within_variance(x: np.ndarray, labels: Any) -> float:
-    """Mean over the columns of the variance within the classes, each class of at least two rows weighing the same."""
+    """Variance within the classes, summed over the columns, each class of at least two rows weighing the same."""
     codes, names = as_codes("labels", labels, len(x))
     parts = [x[codes == c] for c in range(len(names))]
-    return float(np.mean([part.var(axis=0, ddof=1).mean() for part in parts if len(part) > 1]))
+    return float(np.mean([part.var(axis=0, ddof=1).sum() for part in parts if len(part) > 1]))
 
 
 def copies(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import gammaln, psi, stdtrit
 from scipy.stats import rankdata
 
-from .gaussian_copula import log_det_excess
+from .gaussian_copula import JITTER, log_det_excess
 
 FREEDOMS = np.geomspace(0.7, 60.0, 16)
 STEPS = 25
@@ -48,7 +48,7 @@ def shape_of(z: np.ndarray, freedom: float) -> np.ndarray:
     for _ in range(STEPS):
         distance = (np.linalg.solve(np.linalg.cholesky(shape), z.T) ** 2).sum(axis=0)
         weight = (freedom + columns) / (freedom + distance)
-        updated = (z * weight[:, None]).T @ z / rows
+        updated = (z * weight[:, None]).T @ z / rows + JITTER * np.eye(columns)
         if np.abs(updated - shape).max() < 1e-5:
             return updated
         shape = updated

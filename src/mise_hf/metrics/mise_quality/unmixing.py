@@ -23,16 +23,16 @@ def unmixed(x: np.ndarray, most: int | None = None) -> np.ndarray:
     """
     scores = normal_scores(x)
     rows, columns = scores.shape
-    cut = most is not None and columns > most
     if columns == 1:
         return scores
     eigenvalues, axes = np.linalg.eigh(scores.T @ scores / rows)
-    keep = eigenvalues[::-1] > 1e-10 * eigenvalues[-1]
+    keep = eigenvalues[::-1] > 1e-6 * eigenvalues[-1]
     eigenvalues, axes = eigenvalues[::-1][keep], axes[:, ::-1][:, keep]
-    if cut:
+    if most is not None and columns > most:
         eigenvalues, axes = eigenvalues[:most], axes[:, :most]
     white = scores @ (axes / np.sqrt(eigenvalues))
-    plain = white if cut else scores
+    # Columns that repeat each other make a singular covariance, so their axes stand for them.
+    plain = scores if white.shape[1] == columns else white
     sources = min(leading_block(eigenvalues), rows // 20)
     if sources < 2:
         return plain

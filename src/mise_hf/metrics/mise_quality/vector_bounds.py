@@ -12,7 +12,7 @@ import numpy as np
 
 from .assembly import Estimate
 from .crossfit import fold_numbers
-from .gaussian_copula import gaussian_information, normal_scores
+from .gaussian_copula import gaussian_information, joint_covariance, normal_scores
 from .nearest_neighbours import MOST_COLUMNS, neighbour_shares
 from .polynomial_terms import PolynomialRegression
 from .student_copula import StudentRatio, fit_student
@@ -26,6 +26,9 @@ STUDENT_COLUMNS = 40
 SHIFTS = 24
 # Standard errors by which another kind must beat the Gaussian copula before it is believed.
 CLEARLY = 3.0
+NEARLY_SINGULAR = 1e-5
+# Nats by polynomial terms above which the normal approximation around them is in doubt.
+MUCH_ADDED = 0.2
 # Log-likelihood per row (nats) by which wild rows must be shared before a Student copula is considered.
 LEAST_GAIN = 0.005
 
@@ -43,13 +46,19 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> 
     gx, gy = both_sides(x, y, flags)
     raw, shares = gaussian_information(gx, gy)
     method, bias = "Gaussian copula, debiased", 0.02 * abs(raw)
+    if np.linalg.eigvalsh(joint_covariance(np.concatenate([gx, gy], axis=1)))[0] < NEARLY_SINGULAR:
+        flags.append("one side all but determines the other: the information has no finite value, this is a cap")
     evidence = contrast(GaussianRatio(gx, gy))
     addition = polynomial_addition(gx, gy, rng)
     if addition.side:
         shares = shares + addition.shares
         added = float(addition.shares.mean())
         method += f", and {added:+.3f} nats by polynomial terms of {addition.side} (held out)"
-        bias += 0.35 * abs(added)
+        bias += 0.75 * abs(added)
+        if added > MUCH_ADDED:
+            flags.append(
+                f"{added:.2f} nats rest on polynomial terms: the dependence is far from normal and may be out of reach"
+            )
         evidence = addition.evidence
     if x.shape[1] + y.shape[1] <= STUDENT_COLUMNS:
         fit = fit_student(x, y)
@@ -125,8 +134,7 @@ class GaussianRatio:
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         split = x.shape[1]
-        z = np.concatenate([x, y], axis=1)
-        covariance = z.T @ z / len(z)
+        covariance = joint_covariance(np.concatenate([x, y], axis=1))
         inverse = np.linalg.inv(covariance)
         x_inverse = np.linalg.inv(covariance[:split, :split])
         y_inverse = np.linalg.inv(covariance[split:, split:])
