@@ -6,6 +6,8 @@ Importing the package registers its models with the Auto classes of transformers
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification
 
+from mise_hf.augmentation import SyntheticFeatures
+from mise_hf.metrics import mutual_information
 from mise_hf.models.configuration_mise import MiseAlignerConfig, MiseGeneratorConfig, MiseSERConfig
 from mise_hf.models.feature_extraction_mise import MiseFeatureExtractor
 from mise_hf.models.modeling_mise_aligner import MiseAligner
@@ -22,6 +24,8 @@ __all__ = [
     "MiseGenerator",
     "MiseGeneratorConfig",
     "MiseSERConfig",
+    "SyntheticFeatures",
+    "mutual_information",
 ]
 
 for _config, _auto, _model in (

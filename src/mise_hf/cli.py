@@ -12,6 +12,7 @@ COMMANDS = {
     "prepare": ("mise_hf.corpora.command", "a corpus as its owner hands it out -> rows with labels, speakers, folds"),
     "extract": ("mise_hf.features.command", "a prepared corpus -> pooled encoder states on disk"),
     "train": ("mise_hf.commands.train", "aligner, generator or SER head"),
+    "quality": ("mise_hf.metrics.command", "how much emotion synthetic features carry, and how faithful they are"),
     "predict": ("mise_hf.commands.predict", "emotion probabilities of recordings"),
     "publish": ("mise_hf.hub.command", "models, features or the metric to the Hub; or verify what came from it"),
 }

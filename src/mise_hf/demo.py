@@ -87,6 +87,7 @@ def run_demo(out: str | os.PathLike[str], *, overwrite: bool = False, seed: int 
         "seed": seed,
         "steps": steps,
         "corpora": training_corpora(load_embedded(CORPUS), LICENCE),
+        "language": "de",
         "unheard_speakers": list(UNHEARD),
         "fingerprint": load_embedded(CORPUS).fingerprint,
         "in_corpus": _summaries(frame, IN_CORPUS, BEST),
@@ -233,6 +234,9 @@ def for_cards(results: dict[str, Any]) -> dict[str, Any]:
     methods = results["in_corpus"][str(LOW_SHARE)]["methods"]
     informations = {"real": real["label_information"], "synthetic": quality["label_information"]}
     return {
+        "published_method": MISE,
+        "uar_note": f"{LOW_SHARE:.0%} of the training clips in each fold; the saved checkpoints were trained on all clips "
+        "of the speakers that they list",
         "uar": {
             name: {"mean": entry["uar_mean"], "std": entry["uar_std"], "folds": FOLDS, "seeds": 1}
             for name, entry in methods.items()
