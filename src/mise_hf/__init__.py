@@ -4,9 +4,10 @@ Importing the package registers its models with the Auto classes of transformers
 `AutoModel.from_pretrained("org/mise-generator")` needs no flag. This is the only place that registers.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForAudioClassification
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification
 
 from mise_hf.models.configuration_mise import MiseAlignerConfig, MiseGeneratorConfig, MiseSERConfig
+from mise_hf.models.feature_extraction_mise import MiseFeatureExtractor
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MiseAligner",
     "MiseAlignerConfig",
+    "MiseFeatureExtractor",
     "MiseForAudioClassification",
     "MiseGenerator",
     "MiseGeneratorConfig",
@@ -31,3 +33,4 @@ for _config, _auto, _model in (
     _auto.register(_config, _model, exist_ok=True)
     _config.register_for_auto_class()
     _model.register_for_auto_class(_auto.__name__)
+AutoFeatureExtractor.register(MiseSERConfig, MiseFeatureExtractor, exist_ok=True)

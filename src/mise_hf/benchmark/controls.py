@@ -18,9 +18,11 @@ def feature_noise(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, 
 def mixup(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
     """Points between two training rows of the wanted class (Zhang et al., 2018, within a class)."""
     rng = np.random.default_rng(seed)
-    first, second = (features[_rows_of(labels, wanted, rng)] for _ in range(2))
+    first = _rows_of(labels, wanted, rng)
+    # Another row than the first, or the point between them would be a copy.
+    second = np.array([rng.choice(np.setdiff1d(np.flatnonzero(labels == labels[row]), row)) for row in first])
     place = rng.uniform(size=(len(wanted), 1))
-    return place * first + (1 - place) * second
+    return place * features[first] + (1 - place) * features[second]
 
 
 def smote(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:

@@ -52,10 +52,10 @@ def require_unseen(train: FeatureTable, test: FeatureTable) -> None:
         ValueError: naming the speakers or utterances on both sides, or test clips that lie in training under another
             name (equal states).
     """
-    speakers = sorted(set(train.speakers) & set(test.speakers))
+    speakers = sorted(set(map(str, train.speakers)) & set(map(str, test.speakers)))
     if speakers:
         raise ValueError(f"the speakers {speakers} are in training and test; wanted speaker-independent sets")
-    ids = sorted(set(train.ids) & set(test.ids))
+    ids = sorted(set(map(str, train.ids)) & set(map(str, test.ids)))
     if ids:
         raise ValueError(f"the utterances {ids[:5]} are in training and test; wanted disjoint sets")
     rows = {row_bytes: str(name) for row_bytes, name in zip(_rows(train), train.ids, strict=True)}

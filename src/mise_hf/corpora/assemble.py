@@ -82,19 +82,22 @@ def assemble(reading: Reading) -> Corpus:
     durations: list[float | None] = []
     seen: set[str] = set()
     turns = sum(dropped.values())
+    without_audio = 0
     for utterance in reading.utterances:
         turns += 1
         if utterance.id in seen:
             raise ValueError(f"the id {utterance.id!r} comes twice in {reading.name}; wanted distinct ids")
         seen.add(utterance.id)
         if utterance.raw_label not in reading.label_map:
-            dropped[f"label {utterance.raw_label or 'missing'!r} is not among the chosen ones"] += 1
+            label = f"label {utterance.raw_label!r} is not among the chosen ones" if utterance.raw_label else "no label"
+            dropped[label] += 1
             continue
         seconds = None
         if utterance.audio is not None:
             seconds, reason = _seconds(utterance.audio)
             if reason:
                 dropped[reason] += 1
+                without_audio += 1
                 continue
         kept.append(utterance)
         durations.append(seconds)
@@ -126,7 +129,7 @@ def assemble(reading: Reading) -> Corpus:
         findings=findings,
         details=dict(reading.details),
     )
-    findings += _compare_with_official(corpus, reading.official, turns)
+    findings += _compare_with_official(corpus, reading.official, turns - without_audio)
     return corpus
 
 

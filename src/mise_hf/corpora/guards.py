@@ -10,6 +10,8 @@ from mise_hf.corpora.utterance import Utterance
 
 # Speaker ids that stand for many people.
 UNKNOWN_SPEAKERS = frozenset({"", "unknown"})
+# Findings of one kind that are told one by one.
+SHOWN = 20
 
 
 @dataclass
@@ -75,6 +77,9 @@ def find_duplicates(utterances: Sequence[Utterance]) -> Duplicates:
                 result.findings.append(_describe(first, copy))
                 if _side(first) != _side(copy):
                     result.redundant.add(copy.id)
+    more = len(result.findings) - SHOWN
+    if more > 0:
+        result.findings[SHOWN:] = [f"and {more} more byte-identical copies, {len(result.redundant)} dropped in all"]
     return result
 
 

@@ -70,19 +70,32 @@ def row_features(label_names: tuple[str, ...]) -> Any:
     )
 
 
-def write_prepared(corpus: Corpus, folder: str | os.PathLike[str], overwrite: bool = False) -> PreparedCorpus:
-    """Write `corpus` to `folder`, so that `datasets.load_dataset(folder)` reads it too.
+def require_writable(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """`folder`, made where it is missing.
 
     Raises:
-        ValueError: where the folder holds a prepared corpus and `overwrite` is false, or cannot be written.
+        ValueError: where it holds a prepared corpus and `overwrite` is false, or cannot be written.
     """
     target = Path(folder)
     if (target / STORY).exists() and not overwrite:
         raise ValueError(f"{str(target)!r} holds a prepared corpus; give another folder, or --overwrite")
     try:
         target.mkdir(parents=True, exist_ok=True)
+        probe = target / f".{STORY}.{os.getpid()}.tmp"
+        probe.touch()
+        probe.unlink()
     except OSError as error:
-        raise ValueError(f"{str(target)!r} cannot be made: {error}; wanted a folder that can be written") from error
+        raise ValueError(f"{str(target)!r} cannot be written: {error}; wanted a folder that can be") from error
+    return target
+
+
+def write_prepared(corpus: Corpus, folder: str | os.PathLike[str], overwrite: bool = False) -> PreparedCorpus:
+    """Write `corpus` to `folder`, so that `datasets.load_dataset(folder)` reads it too.
+
+    Raises:
+        ValueError: where the folder holds a prepared corpus and `overwrite` is false, or cannot be written.
+    """
+    target = require_writable(folder, overwrite)
     rows = corpus.utterances
     columns: dict[str, Any] = {
         name: [getattr(row, name) for row in rows]

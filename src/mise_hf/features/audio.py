@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from mise_hf.models.feature_extraction_mise import SILENCE
 
 # Read beyond a window on both sides, so that resampling leaves no edge inside the recording.
 MARGIN_SECONDS = 0.05
+# Encoders count the lengths of compressed audio in different ways.
+LENGTH_TOLERANCE_SECONDS = 0.1
+# Bytes by which careless writers are wrong about a wav's size.
+HEADER_TOLERANCE = 64
 # Rates that share no factor (44101 Hz) would need a filter bank of gigabytes; all usual ones are exact with this.
 LARGEST_FACTOR = 1000
 
@@ -57,8 +62,7 @@ def read_windows(
     name = os.fspath(path)
     if not Path(name).is_file():
         raise ValueError(f"{name!r} is no file")
-    if Path(name).stat().st_size == 0:
-        raise ValueError(f"{name!r} has no byte")
+    _require_whole(Path(name))
     found = False
     try:
         with soundfile.SoundFile(name) as file:
@@ -74,6 +78,19 @@ def read_windows(
         raise ValueError(f"{name!r} is silent from end to end")
 
 
+def _require_whole(path: Path) -> None:
+    """Raise for an empty file, and for a wav that is shorter than its header tells: libsndfile reads that without a
+    word. A header of a stream tells no length."""
+    size = path.stat().st_size
+    if size == 0:
+        raise ValueError(f"{str(path)!r} has no byte")
+    with path.open("rb") as file:
+        head = file.read(8)
+    told = int.from_bytes(head[4:], "little") + 8
+    if head[:4] == b"RIFF" and told not in (8, 0xFFFFFFFF + 8) and size < told - HEADER_TOLERANCE:
+        raise ValueError(f"{str(path)!r} is cut off: its header tells of {told} bytes and it has {size}")
+
+
 def _windows(
     file: soundfile.SoundFile, name: str, sampling_rate: int, window_seconds: float | None
 ) -> Iterator[np.ndarray]:
@@ -84,12 +101,12 @@ def _windows(
     unit = ratio.numerator
     margin = unit * max(1, round(MARGIN_SECONDS * rate / unit)) if pieces > 1 else 0
     edges = [unit * round(piece * file.frames / pieces / unit) for piece in range(pieces)] + [file.frames]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         first = max(start - margin, 0)
         last = min(stop + margin, file.frames)
         file.seek(first)
         samples = file.read(last - first, dtype="float32", always_2d=True)
-        if len(samples) < last - first:
+        if len(samples) < last - first - rate * LENGTH_TOLERANCE_SECONDS:
             raise ValueError(
                 f"{name!r} is cut off: its header tells of {file.frames} samples and only {first + len(samples)} decode"
             )

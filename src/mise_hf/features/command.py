@@ -1,4 +1,9 @@
-"""`mise-hf extract`: a prepared corpus to a feature folder. Also `accelerate launch -m mise_hf.features.command`."""
+"""`mise-hf extract`: a prepared corpus to a feature folder.
+
+Many processes share the work without talking to one another: `accelerate launch -m mise_hf.features.command ...` on
+GPUs, `torchrun --nproc-per-node 2 -m mise_hf.features.command ...` on CPUs, or `--part 1/8` to `--part 8/8` in a job
+array.
+"""
 
 import argparse
 import re
@@ -17,10 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-layers", metavar="6", help="text encoder layers (default: last)")
     parser.add_argument("--audio-revision", help="revision of the audio encoder on the Hub")
     parser.add_argument("--text-revision", help="revision of the text encoder on the Hub")
-    parser.add_argument("--batch-seconds", type=float, help="audio in a batch [s] (default: 40 on a CPU, else 240)")
+    parser.add_argument("--batch-seconds", type=float, help="audio in a batch [s] (default: 30 on a CPU, else 240)")
     parser.add_argument("--window-seconds", type=float, help="cut longer audio into windows [s] (default: 30)")
     parser.add_argument("--shard-rows", type=int, default=256, help="utterances in a shard (default: 256)")
     parser.add_argument("--decoders", type=int, default=1, help="threads that decode ahead (default: 1)")
+    parser.add_argument("--part", metavar="K/N", help="do the K-th of N parts (default: what the launcher says)")
     parser.add_argument("--device", help="e.g. cpu or cuda:0 (default: what accelerate finds)")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -43,6 +49,18 @@ def parse_layers(text: str | None) -> list[int] | None:
     return layers
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """Rank and number of processes of "K/N", K counting from 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"--part is {text!r}; wanted K/N with K from 1 to N, e.g. 1/8")
+    return int(match[1]) - 1, int(match[2])
+
+
 def run(args: argparse.Namespace) -> int:
     """Extract; 0 when every row has features, 3 when some were rejected.
 
@@ -50,17 +68,21 @@ def run(args: argparse.Namespace) -> int:
         ValueError: for bad input, see `mise_hf.features.extraction.extract`.
     """
     audio_layers, text_layers = parse_layers(args.layers), parse_layers(args.text_layers)
+    part = parse_part(args.part) if args.part else None
     if args.decoders < 1:
         raise ValueError(f"--decoders is {args.decoders}; wanted at least 1")
     from mise_hf.corpora.prepared import read_prepared
 
     read_prepared(args.source)
+    import torch
     from accelerate import PartialState
 
     from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
     from mise_hf.features.extraction import REJECTED, extract
 
-    state = PartialState()
+    # Without `cpu=True` accelerate takes every process of a machine that has no accelerator for the only one.
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    rank, processes = part or (state.process_index, state.num_processes)
     device = args.device or state.device
     audio = text = None
     if args.audio_encoder:
@@ -73,13 +95,13 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         audio,
         text,
-        batch_seconds=args.batch_seconds or (40.0 if on_cpu else 240.0),
+        batch_seconds=(30.0 if on_cpu else 240.0) if args.batch_seconds is None else args.batch_seconds,
         window_seconds=args.window_seconds,
         shard_rows=args.shard_rows,
         decoders=args.decoders,
         strict=args.strict,
-        rank=state.process_index,
-        processes=state.num_processes,
+        rank=rank,
+        processes=processes,
         progress=not args.quiet and state.is_local_main_process,
     )
     rate = 1 / max(result.wall_seconds, 1e-9)

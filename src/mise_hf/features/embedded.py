@@ -20,6 +20,8 @@ EMBEDDED = ("emodb",)
 STATES = "states.safetensors"
 UTTERANCES = "utterances.json"
 AUDIO_LAYERS = (1, 2, 3, 4)
+# Of the embedded features: another batch rounds the last bit otherwise.
+BATCH_SECONDS = 40.0
 
 
 def load_embedded(name: str = "emodb") -> FeatureTable:
@@ -98,7 +100,8 @@ def make(corpus: Path, audio_encoder: str, text_encoder: str, out: Path) -> Feat
         prepared, features = Path(scratch) / "prepared", Path(scratch) / "features"
         write_prepared(read_corpus("emodb", corpus), prepared)
         audio = load_audio_encoder(audio_encoder, AUDIO_LAYERS)
-        extract(prepared, features, audio, load_text_encoder(text_encoder, None), strict=True)
+        text = load_text_encoder(text_encoder, None)
+        extract(prepared, features, audio, text, batch_seconds=BATCH_SECONDS, strict=True)
         table = FeatureTable.from_folder(features)
     write_compact(table, out)
     return table

@@ -77,7 +77,7 @@ def extract(
     audio: AudioEncoder | None = None,
     text: TextEncoder | None = None,
     *,
-    batch_seconds: float = 40.0,
+    batch_seconds: float = 30.0,
     window_seconds: float | None = None,
     shard_rows: int = 256,
     decoders: int = 1,
@@ -117,8 +117,8 @@ def extract(
         pooler = AudioPooler(audio, batch_seconds, window_seconds, decoders)
     fingerprint = make_fingerprint(audio, text)
     folder = Path(out)
-    _claim(folder, corpus, fingerprint, shard_rows, {"window_seconds": pooler and pooler.window_seconds})
     ranges = shard_ranges(len(corpus), shard_rows)
+    _claim(folder, corpus, fingerprint, shard_rows, {"window_seconds": pooler and pooler.window_seconds})
     mine = [index for index in range(len(ranges)) if index % processes == rank]
     left = [index for index in mine if not shard_path(folder, index, len(ranges)).exists()]
     rows = audio_seconds = 0.0
@@ -132,7 +132,9 @@ def extract(
             kept, states, bad = _pool_shard(shard, pooler, text, strict)
             if pooler is None:
                 bar.add(len(shard), 0.0)
-            features = feature_columns(corpus.label_names, audio and _shape(audio), text and _shape(text))
+            features = feature_columns(
+                corpus.label_names, _shape(audio) if audio else None, _shape(text) if text else None
+            )
             write_shard(shard_path(folder, index, len(ranges)), features, kept, states, fingerprint, bad)
             rows += len(shard)
             audio_seconds += sum(row["duration"] or 0.0 for row in shard)
@@ -199,23 +201,24 @@ def _claim(
         "fingerprint": fingerprint,
     }
     path = folder / PLAN
-    if path.exists():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        require_same(fingerprint, theirs["fingerprint"], our_name="this run", their_name=str(folder))
-        for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
-            if plan[name] != theirs.get(name):
-                raise ValueError(
-                    f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has {plan[name]!r}; "
-                    "give another folder, or the same corpus and settings to continue"
-                )
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ValueError(f"{str(folder)!r} is not empty and holds no extraction to continue; give another folder")
-        write_text(path, json.dumps(plan, indent=2) + "\n")
+        if not path.exists():
+            # Another process may be writing its (equal) plan at this moment.
+            others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((PLAN, f".{PLAN}"))]
+            if others and not path.exists():
+                raise ValueError(f"{str(folder)!r} is not empty and holds no extraction to continue; give another one")
+            write_text(path, json.dumps(plan, indent=2) + "\n")
     except OSError as error:
         raise ValueError(f"{str(folder)!r} cannot be written: {error}") from error
+    theirs = json.loads(path.read_text(encoding="utf-8"))
+    require_same(fingerprint, theirs["fingerprint"], our_name="this run", their_name=str(folder))
+    for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
+        if plan[name] != theirs.get(name):
+            raise ValueError(
+                f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has {plan[name]!r}; "
+                "give another folder, or the same corpus and settings to continue"
+            )
 
 
 def _rows_sha256(corpus: PreparedCorpus) -> str:

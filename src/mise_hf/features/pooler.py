@@ -47,6 +47,8 @@ class AudioPooler:
         decoders: int = 1,
         on_batch: Callable[[int, float], None] = lambda clips, seconds: None,
     ) -> None:
+        if batch_seconds <= 0:
+            raise ValueError(f"batches of {batch_seconds} s; wanted more than 0")
         longest = encoder.extractor.maximum_seconds
         window = DEFAULT_WINDOW_SECONDS if longest is None else longest
         if window_seconds is not None:
@@ -166,7 +168,11 @@ def pool_texts(encoder: TextEncoder, texts: list[str]) -> dict[str, np.ndarray]:
     # Two positions less than there are: RoBERTa and its kin begin to count behind the padding token.
     positions = getattr(encoder.model.config, "max_position_embeddings", None) or 514
     limit = min(encoder.tokenizer.model_max_length, positions - 2)
-    ids = encoder.tokenizer(distinct, truncation=True, max_length=limit)["input_ids"]
+    # A tokenizer that adds nothing of its own makes no token of the empty text, and an encoder needs one.
+    ids = [
+        row or [encoder.tokenizer.pad_token_id or 0]
+        for row in encoder.tokenizer(distinct, truncation=True, max_length=limit)["input_ids"]
+    ]
     pooled: dict[str, np.ndarray] = {}
     for batch in bucket([float(len(row)) for row in ids], TEXT_TOKENS_PER_BATCH):
         inputs = encoder.tokenizer.pad({"input_ids": [ids[row] for row in batch]}, return_tensors="pt")

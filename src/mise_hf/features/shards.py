@@ -5,7 +5,6 @@ A shard is a range of rows of the prepared corpus, so that it does not matter wh
 
 import json
 import os
-
 from pathlib import Path
 from typing import IO, Any
 

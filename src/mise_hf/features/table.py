@@ -1,4 +1,4 @@
-"""`FeatureTable`: the pooled states of a corpus in memory, with labels and speakers. Arrays only: no audio, no torch."""
+"""`FeatureTable`: the pooled states of a corpus in memory, with labels and speakers. Arrays only: no torch."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class FeatureTable:
         fingerprint: how the states were made, see `mise_hf.features.fingerprint`.
 
     Raises:
-        ValueError: for lengths that differ, NaN, labels outside `label_names`, repeated ids, or states of another shape.
+        ValueError: for lengths that differ, NaN, labels outside `label_names`, or states of another shape.
     """
 
     audio_states: np.ndarray | None
@@ -64,7 +64,7 @@ class FeatureTable:
                 raise ValueError(f"{name} has shape {np.shape(values)}; wanted an array ({rows},), one entry an id")
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise ValueError(f"labels have type {self.labels.dtype}; wanted whole numbers")
-        if rows and not (0 <= self.labels.min() and self.labels.max() < len(self.label_names)):
+        if rows and not (self.labels.min() >= 0 and self.labels.max() < len(self.label_names)):
             raise ValueError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}; wanted 0 to {len(self.label_names) - 1} "
                 f"({', '.join(self.label_names)})"
@@ -130,6 +130,8 @@ class FeatureTable:
         missing = [name for name in ("id", "label", "speaker", "fingerprint") if name not in rows.column_names]
         if missing:
             raise ValueError(f"the rows lack the columns {missing}; wanted what `mise-hf extract` writes")
+        if rows.num_rows == 0:
+            raise ValueError("the features have no row; wanted at least 1: see rejected.jsonl for what was left out")
         prints = rows["fingerprint"].unique().to_pylist()
         if len(prints) != 1:
             raise ValueError(f"the rows carry {len(prints)} fingerprints; wanted one: do not mix encoders or layers")
@@ -178,7 +180,7 @@ def _strings(rows: pa.Table, name: str) -> np.ndarray:
 
 def _states(rows: pa.Table, name: str) -> np.ndarray | None:
     """(utterances, layers, 2 * hidden) of a column of nested lists, without a Python object for each number."""
-    if name not in rows.column_names or rows.num_rows == 0:
+    if name not in rows.column_names:
         return None
     column = rows[name].combine_chunks()
     column = column.storage if isinstance(column, pa.ExtensionArray) else column

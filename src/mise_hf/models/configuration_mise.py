@@ -3,19 +3,28 @@
 Travels to the Hub with the models: imports transformers and siblings of this folder, never `mise_hf`.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .bounds_mise import (
+    MAX_LABELS,
+    MAX_LAYERS,
+    MAX_WIDTH,
+    check_choice,
+    check_encoder,
+    check_flag,
+    check_integer,
+    check_label_names,
+    check_layers,
+    check_number,
+    check_parameters,
+)
+
 Space = Literal["encoder", "aligned"]
 MIBound = Literal["info_nce", "nwj", "smile"]
 Head = Literal["linear", "mlp"]
-
-# No honest configuration comes near these; a hostile one must not be able to size an allocation.
-MAX_WIDTH = 65_536
-MAX_LABELS = 10_000
-MAX_LAYERS = 64
 
 # What transformers itself passes through a configuration's keywords beside the fields.
 _TRANSFORMERS_KEYS = {
@@ -34,27 +43,7 @@ _TRANSFORMERS_KEYS = {
     "_experts_implementation_internal",
 }
 
-
-def _check_integer(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; wanted an integer from {low} to {high}")
-
-
-def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; wanted a number from {low} to {high}")
-
-
-def _check_choice(name: str, value: Any, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(get_args(choices))}")
-
-
-def _check_layers(name: str, value: Any) -> None:
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_LAYERS or len(set(value)) != len(value):
-        raise ValueError(f"{name} is {value!r}; wanted 1 to {MAX_LAYERS} different layer numbers")
-    for layer in value:
-        _check_integer(f"a layer of {name}", layer, 0, 1000)
+_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
 class _MiseConfig(PreTrainedConfig):
@@ -69,24 +58,48 @@ class _MiseConfig(PreTrainedConfig):
             raise ValueError(
                 f"unknown keys {', '.join(unknown)} for {self.model_type}; wanted some of {', '.join(known)}"
             )
-        if self.id2label is not None and not (
-            isinstance(self.id2label, dict) and 1 <= len(self.id2label) <= MAX_LABELS
-        ):
-            raise ValueError(f"id2label has {self.id2label!r:.80}; wanted a mapping with 1 to {MAX_LABELS} labels")
+        if self.id2label is not None:
+            check_label_names(self.id2label)
+        # As read, before transformers makes configurations of them.
+        for name in type(self).sub_configs_defaults:
+            value = getattr(self, name)
+            if isinstance(value, dict):
+                check_encoder(name, value)
+            elif value is not None and not isinstance(value, PreTrainedConfig):
+                raise ValueError(f"{name} is {value!r:.80}; wanted a configuration, a mapping or None")
         if "num_labels" in kwargs:
-            _check_integer("num_labels", kwargs["num_labels"], 1, MAX_LABELS)
+            check_integer("num_labels", kwargs["num_labels"], 1, MAX_LABELS)
+        # Without one, transformers would read it off the weights, whatever file an index names.
+        if self.dtype is None:
+            self.dtype = "float32"
+        if str(self.dtype).removeprefix("torch.") not in _DTYPES:
+            raise ValueError(f"dtype is {self.dtype!r:.80}; wanted one of {', '.join(_DTYPES)}")
         super().__post_init__(**kwargs)
-        if sorted(self.id2label) != list(range(len(self.id2label))):
-            raise ValueError(f"id2label has the ids {sorted(self.id2label)!r:.80}; wanted 0, 1, ... without a gap")
-        self.label2id = {str(label): index for index, label in self.id2label.items()}
-        if len(self.label2id) != len(self.id2label):
-            raise ValueError(f"id2label is {self.id2label!r:.200}; wanted different label names")
+        names = {int(index): str(label) for index, label in (self.id2label or {}).items()}
+        if sorted(names) != list(range(len(names))):
+            raise ValueError(f"id2label has the ids {sorted(names)!r:.80}; wanted 0, 1, ... without a gap")
+        self.label2id = {label: index for index, label in names.items()}
+        if len(self.label2id) != len(names):
+            raise ValueError(f"id2label is {names!r:.200}; wanted different label names")
         if self.feature_fingerprint is not None and not isinstance(self.feature_fingerprint, dict):
             raise ValueError(f"feature_fingerprint is {self.feature_fingerprint!r:.80}; wanted a mapping or None")
         self.check()
+        check_parameters(self.model_type, self.count_parameters())
+
+    def to_dict(self) -> dict:
+        """What `save_pretrained` writes: without the folder on this machine that an encoder was read from."""
+        output = super().to_dict()
+        for name in type(self).sub_configs_defaults:
+            if isinstance(output.get(name), dict):
+                output[name].pop("_name_or_path", None)
+        return output
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range; subclasses say which."""
+        raise NotImplementedError
+
+    def count_parameters(self) -> int:
+        """Numbers in the model's own tensors, its encoders' not counted."""
         raise NotImplementedError
 
 
@@ -136,17 +149,28 @@ class MiseAlignerConfig(_MiseConfig):
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
-        _check_integer("audio_state_size", self.audio_state_size, 1, MAX_WIDTH)
-        _check_integer("text_state_size", self.text_state_size, 0, MAX_WIDTH)
-        _check_integer("projection_size", self.projection_size, 1, MAX_WIDTH)
-        _check_integer("hidden_size", self.hidden_size, 0, MAX_WIDTH)
-        _check_layers("audio_layers", self.audio_layers)
-        _check_layers("text_layers", self.text_layers)
-        _check_number("dropout", self.dropout, 0, 0.95)
-        _check_number("temperature", self.temperature, 1e-3, 100)
+        check_integer("audio_state_size", self.audio_state_size, 1, MAX_WIDTH)
+        check_integer("text_state_size", self.text_state_size, 0, MAX_WIDTH)
+        check_integer("projection_size", self.projection_size, 1, MAX_WIDTH)
+        check_integer("hidden_size", self.hidden_size, 0, MAX_WIDTH)
+        check_layers("audio_layers", self.audio_layers)
+        check_layers("text_layers", self.text_layers)
+        check_number("dropout", self.dropout, 0, 0.95)
+        check_number("temperature", self.temperature, 1e-3, 100)
         for name in ("emotion_weight", "contrastive_weight", "mi_weight"):
-            _check_number(name, getattr(self, name), 0, 1e6)
-        _check_choice("mi_bound", self.mi_bound, MIBound)
+            check_number(name, getattr(self, name), 0, 1e6)
+        check_choice("mi_bound", self.mi_bound, MIBound)
+        for name in ("mask_same_text", "mask_same_label", "train_encoders"):
+            check_flag(name, getattr(self, name))
+
+    def count_parameters(self) -> int:
+        """Numbers in the model's own tensors, its encoders' not counted."""
+        count = self.projection_size**2
+        for layers, width in ((self.audio_layers, self.audio_state_size), (self.text_layers, self.text_state_size)):
+            inner = self.hidden_size or width
+            count += 2 * len(layers) * width + width * self.hidden_size
+            count += (inner + len(self.id2label or {})) * self.projection_size
+        return count
 
 
 class MiseGeneratorConfig(_MiseConfig):
@@ -184,20 +208,31 @@ class MiseGeneratorConfig(_MiseConfig):
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
         for name in ("feature_size", "noise_size", "hidden_size", "label_embedding_size"):
-            _check_integer(name, getattr(self, name), 1, MAX_WIDTH)
+            check_integer(name, getattr(self, name), 1, MAX_WIDTH)
         for name in ("text_size", "paired_text_size", "state_size"):
-            _check_integer(name, getattr(self, name), 0, MAX_WIDTH)
-        _check_integer("num_hidden_layers", self.num_hidden_layers, 0, MAX_LAYERS)
-        _check_choice("space", self.space, Space)
+            check_integer(name, getattr(self, name), 0, MAX_WIDTH)
+        check_integer("num_hidden_layers", self.num_hidden_layers, 0, MAX_LAYERS)
+        check_choice("space", self.space, Space)
         if self.space == "aligned" and self.state_size:
             raise ValueError(f"state_size is {self.state_size} in the aligned space; wanted 0")
         if self.state_layer is not None:
-            _check_integer("state_layer", self.state_layer, 0, 1000)
+            check_integer("state_layer", self.state_layer, 0, 1000)
         corpora = self.training_corpora
         if corpora is not None and not (
             isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)
         ):
             raise ValueError(f"training_corpora is {corpora!r:.80}; wanted a list of mappings or None")
+
+    def count_parameters(self) -> int:
+        """Numbers in the model's own tensors."""
+        made, labels = self.feature_size + self.paired_text_size, len(self.id2label or {})
+        width = self.noise_size + self.label_embedding_size + self.text_size
+        return (
+            (labels + self.noise_size + self.hidden_size) * made
+            + labels * self.label_embedding_size
+            + (width + self.num_hidden_layers * self.hidden_size) * self.hidden_size
+            + self.state_size * (self.feature_size + 2)
+        )
 
 
 class MiseSERConfig(_MiseConfig):
@@ -237,19 +272,26 @@ class MiseSERConfig(_MiseConfig):
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
         for name in ("state_size", "feature_size", "hidden_size"):
-            _check_integer(name, getattr(self, name), 1, MAX_WIDTH)
-        _check_integer("text_size", self.text_size, 0, MAX_WIDTH)
-        _check_integer("state_layer", self.state_layer, 0, 1000)
-        _check_number("dropout", self.dropout, 0, 0.95)
-        _check_choice("space", self.space, Space)
-        _check_choice("head", self.head, Head)
+            check_integer(name, getattr(self, name), 1, MAX_WIDTH)
+        check_integer("text_size", self.text_size, 0, MAX_WIDTH)
+        check_integer("state_layer", self.state_layer, 0, 1000)
+        check_number("dropout", self.dropout, 0, 0.95)
+        check_choice("space", self.space, Space)
+        check_choice("head", self.head, Head)
         if (self.space == "aligned") != (self.aligner_config is not None):
             raise ValueError(
                 f"space is {self.space!r} and aligner_config is {'given' if self.aligner_config else 'None'}; wanted "
                 "one exactly in the aligned space"
             )
-        if self.space == "aligned" and self.aligner_config.projection_size != self.feature_size:
+        aligner: Any = self.aligner_config
+        if self.space == "aligned" and aligner.projection_size != self.feature_size:
             raise ValueError(
-                f"feature_size is {self.feature_size}; wanted the aligner's projection_size "
-                f"{self.aligner_config.projection_size}"
+                f"feature_size is {self.feature_size}; wanted the aligner's projection_size {aligner.projection_size}"
             )
+
+    def count_parameters(self) -> int:
+        """Numbers in the model's own tensors, its encoders' and aligner's not counted."""
+        size, labels = self.feature_size + self.text_size, len(self.id2label or {})
+        inner = self.hidden_size if self.head == "mlp" else 0
+        space = self.state_size * (self.feature_size + 2) if self.space == "encoder" else 0
+        return space + size * inner + (inner or size) * labels

@@ -1,20 +1,30 @@
 """Waveform to what the encoder wants, with the true length and its mask; owns the sampling rate.
 
-Travels to the Hub with the models: imports numpy, torch, transformers and siblings of this folder, never `mise_hf`.
+Travels to the Hub with the models: imports torch, transformers and siblings of this folder, never `mise_hf`.
 """
 
-import os
-from collections.abc import Sequence
+from os import PathLike
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from transformers import AutoFeatureExtractor, BatchFeature, FeatureExtractionMixin, WhisperFeatureExtractor
 from transformers.utils import TensorType
 
+from .bounds_mise import check_flag, check_integer, check_number
+
 KINDS = ("log_mel", "waveform")
 # Peak to peak of a recording that holds nothing: far below the smallest step of 16-bit audio, 3e-5.
 SILENCE = 1e-6
+# What transformers itself passes through the keywords beside the settings.
+_TRANSFORMERS_KEYS = {
+    "auto_map",
+    "feature_extractor_type",
+    "name_or_path",
+    "processor_class",
+    "trust_remote_code",
+    "_commit_hash",
+    "_name_or_path",
+}
 
 
 class MiseFeatureExtractor(FeatureExtractionMixin):
@@ -52,14 +62,16 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; wanted one of {', '.join(KINDS)}")
-        for name, value in (
-            ("sampling_rate", sampling_rate),
-            ("feature_size", feature_size),
-            ("hop_length", hop_length),
-            ("n_fft", n_fft),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; wanted a positive whole number")
+        check_integer("sampling_rate", sampling_rate, 1, 1_000_000)
+        check_integer("feature_size", feature_size, 1, 1024)
+        check_integer("n_fft", n_fft, 1, 8192)
+        check_integer("hop_length", hop_length, 1, 8192)
+        check_flag("do_normalize", do_normalize)
+        if maximum_seconds is not None:
+            check_number("maximum_seconds", maximum_seconds, 0, 86_400)
+        unknown = sorted(key for key in kwargs if key not in _TRANSFORMERS_KEYS)
+        if unknown:
+            raise ValueError(f"unknown keys {', '.join(unknown)}; wanted some of {', '.join(self._settings)}")
         super().__init__(**kwargs)
         self.kind = kind
         self.sampling_rate = sampling_rate
@@ -75,7 +87,7 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
             )
 
     @classmethod
-    def for_encoder(cls, encoder: str | os.PathLike[str], **kwargs: Any) -> "MiseFeatureExtractor":
+    def for_encoder(cls, encoder: str | PathLike[str], **kwargs: Any) -> "MiseFeatureExtractor":
         """The extractor that matches the encoder's own preprocessor configuration.
 
         Args:
@@ -101,7 +113,7 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
         if name == "Wav2Vec2FeatureExtractor":
             return cls(kind="waveform", sampling_rate=theirs.sampling_rate, do_normalize=bool(theirs.do_normalize))
         raise ValueError(
-            f"the preprocessor of {os.fspath(encoder)!r} is {name}; wanted WhisperFeatureExtractor or "
+            f"the preprocessor of {str(encoder)!r} is {name}; wanted WhisperFeatureExtractor or "
             "Wav2Vec2FeatureExtractor"
         )
 
@@ -125,7 +137,7 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
 
     def __call__(
         self,
-        raw_speech: np.ndarray | torch.Tensor | Sequence[Any],
+        raw_speech: Any,
         *,
         sampling_rate: int | None = None,
         return_tensors: str | TensorType | None = "pt",
@@ -134,7 +146,8 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
         """Encoder input of one waveform or several.
 
         Args:
-            raw_speech: (samples,), or a sequence of such; mono, float, any length from `minimum_samples` on.
+            raw_speech: array, tensor or list (samples,), or a sequence of such; mono, float, any length from
+                `minimum_samples` on.
             sampling_rate: of `raw_speech` in Hz; required, and it must be the extractor's own.
             return_tensors: "pt" (the default) or "np".
             **kwargs: padding options of other extractors (`padding`, `return_attention_mask`) are accepted where they
@@ -165,73 +178,80 @@ class MiseFeatureExtractor(FeatureExtractionMixin):
             raise ValueError("got no waveform; wanted at least 1")
         rows = [self._log_mel_frames(row) if self.kind == "log_mel" else self._normalised(row) for row in waveforms]
         longest = max(row.shape[-1] for row in rows)
-        batch = np.zeros((len(rows), *rows[0].shape[:-1], longest), dtype=np.float32)
-        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        batch = torch.zeros((len(rows), *rows[0].shape[:-1], longest))
+        mask = torch.zeros((len(rows), longest), dtype=torch.int64)
         for index, row in enumerate(rows):
             batch[index, ..., : row.shape[-1]] = row
             mask[index, : row.shape[-1]] = 1
-        return BatchFeature({self.input_name: batch, "attention_mask": mask}, tensor_type=return_tensors)
+        made: dict[str, Any] = {self.input_name: batch, "attention_mask": mask}
+        if str(getattr(return_tensors, "value", return_tensors)) != "pt":
+            made = {name: value.numpy() for name, value in made.items()}
+        return BatchFeature(made, tensor_type=return_tensors)
 
-    def check(self, row: Any, index: int = 0) -> np.ndarray:
-        """Waveform `index` as float32 (samples,).
+    def check(self, row: Any, index: int = 0) -> torch.Tensor:
+        """Waveform `index` as float32 (samples,), on the CPU.
 
         Raises:
             ValueError: for stereo, empty, too short, too long, silent or NaN audio, or whole numbers.
         """
-        waveform = np.asarray(row)
-        if waveform.ndim != 1:
+        try:
+            waveform = row.detach().cpu() if isinstance(row, torch.Tensor) else torch.tensor(row)
+        except (TypeError, RuntimeError) as error:
             raise ValueError(
-                f"waveform {index} has shape {waveform.shape}; wanted (samples,): average the channels first"
+                f"waveform {index} is a {type(row).__name__} that holds no numbers; wanted floats"
+            ) from error
+        if waveform.dim() != 1:
+            raise ValueError(
+                f"waveform {index} has shape {tuple(waveform.shape)}; wanted (samples,): average the channels first"
             )
-        if waveform.size == 0:
+        if waveform.numel() == 0:
             raise ValueError(f"waveform {index} is empty; wanted at least {self.minimum_samples} samples")
-        if not np.issubdtype(waveform.dtype, np.floating):
+        if not waveform.is_floating_point():
             raise ValueError(f"waveform {index} has type {waveform.dtype}; wanted floats in -1 to 1")
-        waveform = waveform.astype(np.float32, copy=False)
-        if not np.isfinite(waveform).all():
+        waveform = waveform.float()
+        if not bool(waveform.isfinite().all()):
             raise ValueError(f"waveform {index} holds NaN or infinity; wanted finite samples")
-        if waveform.size < self.minimum_samples:
+        if waveform.numel() < self.minimum_samples:
             raise ValueError(
-                f"waveform {index} has {waveform.size} samples; wanted at least {self.minimum_samples} "
+                f"waveform {index} has {waveform.numel()} samples; wanted at least {self.minimum_samples} "
                 f"({self.minimum_samples / self.sampling_rate:.3f} s)"
             )
-        if self.maximum_seconds is not None and waveform.size > self.maximum_seconds * self.sampling_rate:
+        if self.maximum_seconds is not None and waveform.numel() > self.maximum_seconds * self.sampling_rate:
             raise ValueError(
-                f"waveform {index} lasts {waveform.size / self.sampling_rate:.1f} s; wanted at most "
+                f"waveform {index} lasts {waveform.numel() / self.sampling_rate:.1f} s; wanted at most "
                 f"{self.maximum_seconds:g} s: cut it into windows"
             )
-        if np.ptp(waveform) <= SILENCE:
-            raise ValueError(f"waveform {index} is silent (peak to peak {np.ptp(waveform):.1e}); wanted speech")
+        spread = float(waveform.max() - waveform.min())
+        if spread <= SILENCE:
+            raise ValueError(f"waveform {index} is silent (peak to peak {spread:.1e}); wanted speech")
         return waveform
 
-    def _log_mel_frames(self, waveform: np.ndarray) -> np.ndarray:
+    def _log_mel_frames(self, waveform: torch.Tensor) -> torch.Tensor:
         """(mel bins, frames), one frame every `hop_length` samples."""
         extractor = cast(WhisperFeatureExtractor, self._log_mel)
         output = extractor(
-            waveform,
+            waveform.numpy(),
             sampling_rate=self.sampling_rate,
             padding="do_not_pad",
             truncation=False,
             return_tensors="np",
         )
-        return output["input_features"][0]
+        return torch.from_numpy(output["input_features"][0])
 
-    def _normalised(self, waveform: np.ndarray) -> np.ndarray:
+    def _normalised(self, waveform: torch.Tensor) -> torch.Tensor:
         if not self.do_normalize:
             return waveform
         # The epsilon of Wav2Vec2FeatureExtractor, so that the values are its values.
-        return (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
+        return (waveform - waveform.mean()) / (waveform.var(correction=0) + 1e-7).sqrt()
 
 
-def _rows(raw_speech: np.ndarray | torch.Tensor | Sequence[Any]) -> list[Any]:
+def _rows(raw_speech: Any) -> list[Any]:
     """`raw_speech` as a list of waveforms."""
-    if isinstance(raw_speech, torch.Tensor):
-        raw_speech = raw_speech.detach().cpu().numpy()
-    if isinstance(raw_speech, np.ndarray):
+    if hasattr(raw_speech, "ndim"):
         return [raw_speech] if raw_speech.ndim == 1 else list(raw_speech)
-    if len(raw_speech) > 0 and isinstance(raw_speech[0], (int, float)):
+    if len(raw_speech) > 0 and isinstance(raw_speech[0], int | float):
         return [raw_speech]
-    return [row.detach().cpu().numpy() if isinstance(row, torch.Tensor) else row for row in raw_speech]
+    return list(raw_speech)
 
 
 MiseFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")

@@ -13,6 +13,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from .checkpoint_mise import MisePreTrainedModel
 from .configuration_mise import MiseAlignerConfig
 from .loss_mise import contrastive_loss, mutual_information_bound, negative_mask
 from .pooling_mise import encoder_hidden_size, pooled_audio_states, pooled_text_states, take_encoder
@@ -80,7 +81,7 @@ class MiseTower(nn.Module):
         return self.projection(mixed)
 
 
-class MiseAligner(PreTrainedModel):
+class MiseAligner(MisePreTrainedModel):
     """Learns one space for audio and text with emotion, contrastive and mutual-information objectives.
 
     Takes raw inputs (with encoders inside) or states pooled before (`audio_states`, `text_states`). Without text it is
@@ -290,9 +291,8 @@ class MiseAligner(PreTrainedModel):
 
 def load_encoder(encoder: str | PreTrainedModel) -> PreTrainedModel:
     """A pretrained encoder in float32: from a Hub id or folder, or the one given."""
-    if isinstance(encoder, str):
-        encoder = AutoModel.from_pretrained(encoder, dtype=torch.float32)
-    return take_encoder(encoder)
+    model = AutoModel.from_pretrained(encoder, dtype=torch.float32) if isinstance(encoder, str) else encoder
+    return take_encoder(model)
 
 
 def check_labels(labels: Tensor, num_labels: int) -> None:

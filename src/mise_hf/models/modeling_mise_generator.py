@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from .checkpoint_mise import MisePreTrainedModel
 from .configuration_mise import MiseGeneratorConfig
 from .space_mise import MiseFeatureSpace
 
@@ -43,7 +43,7 @@ class _ResidualLayer(nn.Module):
         return hidden + self.linear(F.silu(hidden))
 
 
-class MiseGenerator(PreTrainedModel):
+class MiseGenerator(MisePreTrainedModel):
     """Conditional generator of utterance-level features.
 
     h_hat = mean_c + A z + f(z, c, t): a class mean, a linear map of the noise that all classes share, and a residual
@@ -110,10 +110,11 @@ class MiseGenerator(PreTrainedModel):
         parts = [noise, self.label_embedding(labels)]
         if self.null_text is not None:
             if text_embeds is None:
-                text_embeds = torch.full((len(noise), self.config.text_size), torch.nan, device=noise.device)
-            elif text_embeds.shape != (len(noise), self.config.text_size):
+                text_embeds = torch.full((noise.shape[0], self.config.text_size), torch.nan, device=noise.device)
+            elif text_embeds.shape != (noise.shape[0], self.config.text_size):
                 raise ValueError(
-                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted ({len(noise)}, {self.config.text_size})"
+                    f"text_embeds have shape {tuple(text_embeds.shape)}; wanted "
+                    f"({noise.shape[0]}, {self.config.text_size})"
                 )
             parts.append(self.fill_text(text_embeds))
         elif text_embeds is not None:

@@ -10,13 +10,14 @@ from transformers import AutoModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from .configuration_mise import MiseSERConfig
+from .checkpoint_mise import MisePreTrainedModel
+from .configuration_mise import MiseAlignerConfig, MiseSERConfig
 from .modeling_mise_aligner import MiseAligner, MiseTower, check_labels, load_encoder
 from .pooling_mise import pooled_audio_states, take_encoder
 from .space_mise import MiseFeatureSpace
 
 
-class MiseForAudioClassification(PreTrainedModel):
+class MiseForAudioClassification(MisePreTrainedModel):
     """SER head over utterance-level features, audio-only or audio+text.
 
     waveform -> encoder -> pooled states -> feature space (or an aligner) -> features h -> head -> logits.
@@ -34,6 +35,7 @@ class MiseForAudioClassification(PreTrainedModel):
         super().__init__(config)
         self.audio_encoder = self.aligner = self.space = None
         if config.space == "aligned":
+            assert isinstance(config.aligner_config, MiseAlignerConfig)
             self.aligner = MiseAligner(config.aligner_config)
         else:
             self.space = MiseFeatureSpace(config.state_size, config.feature_size)
@@ -56,7 +58,7 @@ class MiseForAudioClassification(PreTrainedModel):
             if module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, MiseTower | MiseAligner):
-            MiseAligner._init_weights(self, module)
+            MiseAligner._init_weights(self.aligner, module)
         elif isinstance(module, MiseFeatureSpace):
             init.zeros_(module.mean)
             init.ones_(module.scale)

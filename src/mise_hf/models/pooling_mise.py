@@ -10,6 +10,7 @@ positional convolutions (data2vec-audio) let padded frames grow values that leak
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +108,7 @@ def check_layers(layers: Sequence[int], config: PreTrainedConfig) -> tuple[int, 
 
 def count_frames(encoder: PreTrainedModel, lengths: Tensor) -> Tensor:
     """Time frames of the hidden states, (batch,), for inputs of `lengths` (batch,): mel frames or samples."""
-    return encoder._get_feat_extract_output_lengths(lengths).to(torch.long)
+    return cast(Any, encoder)._get_feat_extract_output_lengths(lengths).to(torch.long)
 
 
 def pooled_audio_states(
@@ -183,9 +184,7 @@ def _frame_mask(lengths: Tensor, time: int) -> Tensor:
     return torch.arange(time, device=lengths.device)[None, :] < lengths[:, None]
 
 
-def _pooled_whisper_states(
-    encoder: PreTrainedModel, mel: Tensor, attention_mask: Tensor | None, layers: tuple[int, ...]
-) -> Tensor:
+def _pooled_whisper_states(encoder: Any, mel: Tensor, attention_mask: Tensor | None, layers: tuple[int, ...]) -> Tensor:
     """Whisper on the real length: its own forward wants 30 s of mel frames and ignores every mask."""
     frames = (mel.shape[-1] - 1) // 2 + 1
     if frames > encoder.config.max_source_positions:
@@ -222,7 +221,7 @@ def _pooled_whisper_states(
 def _padding_kept_out(encoder: PreTrainedModel, lengths: Tensor) -> Iterator[None]:
     """While open, the padded part of a batch of waveforms of `lengths` (batch,) samples does not reach valid frames."""
     hooks = []
-    front_end = getattr(encoder, "feature_extractor", None)
+    front_end: Any = getattr(encoder, "feature_extractor", None)
     positional = getattr(getattr(encoder, "encoder", None), "pos_conv_embed", None)
     try:
         for name, module in front_end.named_modules() if front_end is not None else ():

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from transformers import HfArgumentParser
 
-T = TypeVar("T", bound="RunArguments")
+T = TypeVar("T", "AlignerArguments", "GeneratorArguments", "ClassifierArguments")
 
 
 @dataclass
@@ -80,7 +80,7 @@ class GeneratorArguments(RunArguments):
     text: bool = field(default=False, metadata={"help": "condition on the transcript"})
     paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
     hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
-    mi_weight: float = field(default=0.3, metadata={"help": "weight of the mutual-information regulariser"})
+    mi_weight: float = field(default=0.1, metadata={"help": "weight of the mutual-information regulariser"})
     mi_estimator: Literal["variational", "info_nce", "smile", "nwj"] = field(
         default="variational", metadata={"help": "which bound on I((c, t); h_hat) is maximised"}
     )
@@ -141,7 +141,7 @@ def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
         ValueError: for a key in the YAML file that the training does not know, or a value out of its range.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = HfArgumentParser(kind)
+    parser = HfArgumentParser(cast(Any, kind))
     parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
     config = parser.parse_known_args(argv)[0].config
     if config is not None:

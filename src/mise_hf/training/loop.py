@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +25,13 @@ FREE_ARGUMENTS = {"output_dir", "overwrite", "resume", "save_every"}
 class Training(Protocol):
     """One of the three trainings: its parts, and one optimiser step."""
 
-    modules: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Optimizer]
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Everything with weights, by name."""
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """By name."""
 
     def step(self, step: int) -> dict[str, float]:
         """Take optimiser step number `step`, every random draw a function of (seed, step); returns its metrics."""

@@ -42,7 +42,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     table = load_embedded("emodb") if name == "emodb" else FeatureTable.from_folder(name)
     absent = sorted(set(exclude_speakers) - set(table.speakers))
     if absent:
-        raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(table.speakers))}")
+        raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(map(str, table.speakers)))}")
     table = table.select(~np.isin(table.speakers, exclude_speakers))
     check_trainable(table)
     return table
@@ -50,7 +50,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
 
 def check_trainable(table: FeatureTable) -> None:
     """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances."""
-    speakers = sorted(set(table.speakers))
+    speakers = sorted(set(map(str, table.speakers)))
     if len(speakers) < 2:
         raise ValueError(f"the training rows have the speakers {speakers}; wanted at least 2")
     counts = np.bincount(table.labels, minlength=len(table.label_names))
