@@ -26,6 +26,8 @@ LEAST_PILOT = 500
 MOST_TRAINING_ROWS = 16_384
 # Nats of correction above which the learning curve is called unfinished.
 STILL_RISING = 0.15
+# 1 / (2^0.85 - 1): what remains at n rows, in units of what the second half of them brought.
+RATE = 1.25
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,14 @@ def estimate_labels(
 def extrapolated(scores: LabelScores, entropy: float) -> np.ndarray:
     """Scores (rows,) with the cost of a finite training set given back, to first order.
 
-    The cross-entropies C and C' at n and n / 2 rows are taken to approach their limit like 1 / n; the limit C^2 / C'
-    agrees with 2 C - C' to first order and cannot fall below 0.
+    The cross-entropies C and C' at n and n / 2 rows approach their limit like n^-0.85 (regularised fits are a little
+    slower than 1 / n; measured over ten tasks of known truth), which gives C (C / C')^RATE to first order; a product
+    cannot fall below 0.
     """
     loss, loss_half = entropy - scores.full.mean(), entropy - scores.half.mean()
     if loss <= 0 or loss_half <= 0:
         return scores.full
     ratio = loss / loss_half
-    # The derivative of C^2 / C' by each row's two losses keeps the mean and gives the right spread.
-    return entropy - (2 * ratio * (entropy - scores.full) - ratio**2 * (entropy - scores.half))
+    # The derivative by each row's two losses keeps the mean and gives the right spread.
+    of_full, of_half = (1 + RATE) * ratio**RATE, RATE * ratio ** (1 + RATE)
+    return entropy - (of_full * (entropy - scores.full) - of_half * (entropy - scores.half))
