@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from mise_hf.benchmark.folds import draw_share, speaker_folds
@@ -127,9 +128,14 @@ def _in_processes(jobs: list[Job], submit: Callable) -> list[dict]:
     """Run the jobs, two at a time at most, each on one thread: the same numbers whatever the number of cores."""
     workers = min(2, os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
         futures = [submit(pool, job) for job in jobs]
         return [future.result() for future in tqdm(futures, desc="demo", unit="part", disable=None)]
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def run_job(job: Job, seed: int, steps: int, folder: str) -> dict[str, Any]:
@@ -235,8 +241,8 @@ def for_cards(results: dict[str, Any]) -> dict[str, Any]:
     informations = {"real": real["label_information"], "synthetic": quality["label_information"]}
     return {
         "published_method": MISE,
-        "uar_note": f"{LOW_SHARE:.0%} of the training clips in each fold; the saved checkpoints were trained on all clips "
-        "of the speakers that they list",
+        "uar_note": f"{LOW_SHARE:.0%} of the training clips in each fold; the saved checkpoints were trained on all "
+        "clips of the speakers that they list",
         "uar": {
             name: {"mean": entry["uar_mean"], "std": entry["uar_std"], "folds": FOLDS, "seeds": 1}
             for name, entry in methods.items()

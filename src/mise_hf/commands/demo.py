@@ -43,8 +43,8 @@ def describe(results: dict[str, Any], out: Path) -> str:
     lines += [
         "",
         f"The saved generator (speakers {', '.join(results['unheard_speakers'])} unheard), in nats:",
-        f"  I(c; h)      real {real['value']:.2f} (null {real['null_95']:.2f}), synthetic {information['value']:.2f} "
-        f"(null {information['null_95']:.2f}), H(c) {information['entropy']:.2f}",
+        f"  I(c; h)      real training rows {real['value']:.2f} (null {real['null_95']:.2f}), synthetic "
+        f"{information['value']:.2f} (null {information['null_95']:.2f}), H(c) {information['entropy']:.2f}",
         f"  carried      {quality['carried_information']:.2f}, real training rows "
         f"{quality['carried_information_of_real_rows']:.2f}: {quality['carried_share']:.0%}",
         f"  spread       recall {quality['recall']:.2f}, within-class variance "
