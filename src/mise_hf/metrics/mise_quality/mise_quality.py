@@ -88,7 +88,12 @@ Examples:
 """
 
 _CITATION = """
-@article{mise2025, title={MISE}, journal={arXiv preprint arXiv:2510.10078}, year={2025}}
+@article{ahn2025improving,
+  title = {Improving Speech Emotion Recognition with Mutual Information Regularized Generative Model},
+  author = {Ahn and Rana and Sivadas and Busso and Rajapakse},
+  journal = {arXiv preprint arXiv:2510.10078},
+  year = {2025}
+}
 """
 
 INPUTS = ("predictions", "references", "prediction_labels", "reference_labels")
