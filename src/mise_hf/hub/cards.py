@@ -3,6 +3,7 @@
 Imports `mise_hf.hub.results` and jinja2; knows configurations as mappings, not as classes.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -263,7 +264,7 @@ def _usage(kind: Kind, repo: str, config: Mapping[str, Any], takes_audio: bool) 
         return (
             "import torch\nfrom transformers import AutoModel\n\n"
             f'generator = AutoModel.from_pretrained("{repo}", trust_remote_code=True)\n'
-            f"made = generator.generate([{label!r}] * 16, generator=torch.Generator().manual_seed(0))\n"
+            f"made = generator.generate([{json.dumps(label)}] * 16, generator=torch.Generator().manual_seed(0))\n"
             "print(made.features.shape)"
         ), note
     if kind == "ser" and takes_audio:

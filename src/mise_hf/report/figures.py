@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 # Okabe and Ito's palette: told apart by colour-blind readers too; markers differ as well.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8c8c00", "#000000")
 MARKERS = "osD^vP*X"
-STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mise_hf",
+}
 
 
 def _svg(draw: Callable[[], Figure]) -> str:
