@@ -81,7 +81,7 @@ def test_append_adds_rows_in_map(tiny_generator, ratio):
     assert len({row["id"] for row in out}) == len(out)
     assert len(added[0]["features"]) == 6 and len(added[0]["text_features"]) == 4
     kept = [row for row in out if not row["is_synthetic"]]
-    assert [row["id"] for row in kept] == data["id"][:] if isinstance(data["id"], list) else list(data["id"])
+    assert [row["id"] for row in kept] == list(data["id"])
 
 
 def test_append_in_a_stream_gives_the_same_rows_as_map(tiny_generator):
@@ -136,6 +136,8 @@ def test_text_conditions_the_rows(tiny_generator):
         ({"balance": "even"}, "balance is 'even'"),
         ({"balance": "inverse"}, "class_counts"),
         ({"balance": "inverse", "class_counts": [1, 2]}, "wanted 3 counts"),
+        ({"text": np.ones((0, 4))}, "0 rows"),
+        ({"text": np.full((2, 4), np.nan)}, "NaN"),
         ({"text": np.ones((2, 9))}, r"text has shape \(2, 9\)"),
         ({"fingerprint": {"pooling": "max", "audio_layers": [1, 2], "sampling_rate": 16000}}, "max.*mean"),
     ],
@@ -152,6 +154,7 @@ def test_bad_arguments_are_refused(tiny_generator, arguments, message):
         ({"features": [[np.nan] * 6]}, "NaN"),
         ({"label": ["bliss"]}, "bliss.*anger"),
         ({"label": [7]}, "7"),
+        ({"label": [1.7]}, "1.7"),
     ],
 )
 def test_bad_batches_are_refused(tiny_generator, change, message):

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from mise_hf.augmentation import SyntheticFeatures
 from mise_hf.metrics import mutual_information
-from mise_hf.models.configuration_mise import MiseAlignerConfig, MiseGeneratorConfig, MiseSERConfig
+from mise_hf.models.configuration_mise import MiseAlignerConfig, MiseGeneratorConfig, MiseSerConfig
 from mise_hf.models.feature_extraction_mise import MiseFeatureExtractor
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -23,7 +23,7 @@ __all__ = [
     "MiseForAudioClassification",
     "MiseGenerator",
     "MiseGeneratorConfig",
-    "MiseSERConfig",
+    "MiseSerConfig",
     "SyntheticFeatures",
     "mutual_information",
 ]
@@ -31,10 +31,10 @@ __all__ = [
 for _config, _auto, _model in (
     (MiseAlignerConfig, AutoModel, MiseAligner),
     (MiseGeneratorConfig, AutoModel, MiseGenerator),
-    (MiseSERConfig, AutoModelForAudioClassification, MiseForAudioClassification),
+    (MiseSerConfig, AutoModelForAudioClassification, MiseForAudioClassification),
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
     _auto.register(_config, _model, exist_ok=True)
     _config.register_for_auto_class()
     _model.register_for_auto_class(_auto.__name__)
-AutoFeatureExtractor.register(MiseSERConfig, MiseFeatureExtractor, exist_ok=True)
+AutoFeatureExtractor.register(MiseSerConfig, MiseFeatureExtractor, exist_ok=True)

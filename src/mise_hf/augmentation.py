@@ -83,6 +83,8 @@ class SyntheticFeatures:
         self.ratio, self.balance, self.mode = ratio, balance, mode
         self.seed, self.epoch = seed, epoch
         self.text = None if text is None else torch.as_tensor(np.asarray(text), dtype=torch.float32)
+        if self.text is not None and not (len(self.text) and self.text.isfinite().all()):
+            raise ValueError(f"text has {len(self.text)} rows, or NaN or infinity; wanted at least one row, all finite")
         if self.text is not None and self.text.shape[1:] != (config.text_size,):
             raise ValueError(
                 f"text has shape {tuple(self.text.shape)}; wanted (texts, {config.text_size}) as the generator has"
@@ -198,9 +200,12 @@ class SyntheticFeatures:
         if self.text is not None:
             text = self.text[[draw[2] % len(self.text) for draw in draws]]
         with torch.no_grad():
-            out = self.generator(noise, torch.as_tensor(labels, dtype=torch.int64), text)
+            weight = self.generator.class_means.weight
+            text = None if text is None else text.to(weight)
+            labels_there = torch.as_tensor(labels, dtype=torch.int64, device=weight.device)
+            out = self.generator(noise.to(weight), labels_there, text)
         paired = out.text_features
-        return out.features.float().numpy(), None if paired is None else paired.float().numpy()
+        return out.features.float().cpu().numpy(), None if paired is None else paired.float().cpu().numpy()
 
     def _as_given(self, column: Any, places: np.ndarray | None, labels: np.ndarray) -> list:
         """Labels in the way the dataset has them, names or ids; those at `places` of the column, or new ones alone."""

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser(asked).parse_args(argv)
     try:
         return importlib.import_module(COMMANDS[args.command][0]).run(args)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if args.debug:
             raise
         print(f"mise-hf {args.command}: {error}", file=sys.stderr)

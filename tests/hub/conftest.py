@@ -19,7 +19,7 @@ from mise_hf import (
     MiseForAudioClassification,
     MiseGenerator,
     MiseGeneratorConfig,
-    MiseSERConfig,
+    MiseSerConfig,
 )
 from mise_hf.features.audio import read_audio
 from mise_hf.features.embedded import load_embedded
@@ -34,7 +34,7 @@ LAYER = 3
 EMODB = {"name": "EmoDB", "licence": "CC0-1.0", "language": "de"}
 
 
-def fitted_head(config: MiseSERConfig, space, states: np.ndarray, labels: np.ndarray) -> MiseForAudioClassification:
+def fitted_head(config: MiseSerConfig, space, states: np.ndarray, labels: np.ndarray) -> MiseForAudioClassification:
     """A linear head whose weights are scikit-learn's."""
     head = MiseForAudioClassification(config)
     head.space.load_state_dict(space.state_dict())
@@ -73,7 +73,7 @@ def run_folder(tmp_path_factory) -> Path:
     generator.start_from(features[seen], torch.from_numpy(labels[seen])).eval()
     made = generator.generate(torch.from_numpy(labels[seen]), generator=torch.Generator().manual_seed(0)).features
     head = fitted_head(
-        MiseSERConfig(head="linear", state_layer=LAYER, **common), generator.space, states[seen], labels[seen]
+        MiseSerConfig(head="linear", state_layer=LAYER, **common), generator.space, states[seen], labels[seen]
     )
     aligner = MiseAligner(
         MiseAlignerConfig(
@@ -148,7 +148,7 @@ def hearing_run(tmp_path_factory, tiny_encoder) -> Path:
     states, seen = pooled[:, 0].numpy(), speakers == "13"
     fingerprint = {"audio_encoder": encoder.identity, "audio_layers": [1], "pooling": "mean+std",
                    "sampling_rate": 16000}  # fmt: skip
-    config = MiseSERConfig(
+    config = MiseSerConfig(
         id2label=dict(enumerate(names)), feature_fingerprint=fingerprint, feature_size=6, state_size=32, state_layer=1,
         head="linear",
     )  # fmt: skip

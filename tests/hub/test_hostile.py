@@ -10,7 +10,7 @@ import torch
 from isolated import python
 from transformers import WhisperConfig
 
-from mise_hf import MiseForAudioClassification, MiseGenerator, MiseSERConfig
+from mise_hf import MiseForAudioClassification, MiseGenerator, MiseSerConfig
 
 HUGE = 10**9
 WHISPER = {"model_type": "whisper", "d_model": 16, "encoder_layers": 1, "decoder_layers": 1}
@@ -194,7 +194,7 @@ def test_hostile_files_are_refused_in_time(answers, name, wanted):
 
 def test_a_configuration_that_is_built_without_weights_is_bounded_too():
     with pytest.raises(ValueError, match="wanted at most 40,000,000"):
-        MiseSERConfig(feature_size=60_000, state_size=60_000)
+        MiseSerConfig(feature_size=60_000, state_size=60_000)
 
 
 def test_code_named_in_an_encoders_configuration_does_not_run(tmp_path):
@@ -205,7 +205,7 @@ def test_code_named_in_an_encoders_configuration_does_not_run(tmp_path):
                            decoder_attention_heads=1, vocab_size=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
                            decoder_start_token_id=3).to_dict()  # fmt: skip
     config["auto_map"] = {"AutoModel": f"{tmp_path}--evil.Evil", "AutoConfig": f"{tmp_path}--evil.Evil"}
-    model = MiseForAudioClassification(MiseSERConfig(audio_config=config, state_size=32, feature_size=4))
+    model = MiseForAudioClassification(MiseSerConfig(audio_config=config, state_size=32, feature_size=4))
     assert type(model.audio_encoder).__module__.startswith("transformers.") and not marker.exists()
 
 

@@ -178,11 +178,21 @@ def test_a_run_is_not_overwritten_unless_asked(tmp_path):
         aligner_module.main([*SMALL, "--output_dir", str(tmp_path / "mine"), "--overwrite", "true"])
 
 
+def test_a_diverged_run_saves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="diverged at step"):
+        generator_module.main([*SMALL, "--output_dir", str(tmp_path / "run"), "--learning_rate", "1e30"])
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_yaml_gives_the_defaults_and_flags_win(tmp_path):
     config = tmp_path / "generator.yaml"
     config.write_text("steps: 7\nmi_weight: 0.5\n")
     arguments = parse_arguments(GeneratorArguments, ["--config", str(config), "--steps", "9"])
     assert (arguments.steps, arguments.mi_weight) == (9, 0.5)
+    for wrong in ("mi_reference: Real", "steps: 1.5", "steps: true", "resume: never", "- 1", "{"):
+        config.write_text(wrong)
+        with pytest.raises(ValueError, match=r"wanted|cannot be read"):
+            parse_arguments(GeneratorArguments, ["--config", str(config)])
     config.write_text("stepz: 7\n")
     with pytest.raises(ValueError, match=r"stepz.*wanted some of"):
         parse_arguments(GeneratorArguments, ["--config", str(config)])

@@ -1,7 +1,7 @@
 """Plain classifiers without augmentation, each tuned inside the training speakers: the baseline to beat."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
 from mise_hf.models.space_mise import MiseFeatureSpace
 from mise_hf.training.arguments import ClassifierArguments
-from mise_hf.training.classifier import train_classifier
+from mise_hf.training.classifier import make_classifier, train_classifier
 from mise_hf.training.rows import TrainingRows, rows_in_encoder_space
 
 Family = Literal["lda", "logreg", "mlp"]
@@ -49,23 +49,31 @@ def fit_plain(family: Family, setting: float, features: np.ndarray, labels: np.n
     if family == "mlp":
         model = fit_head(features, labels, setting, seed)
         return lambda rows: _classify(model, rows)
-    if family == "lda":
-        return fit_lda(features, labels, setting)
-    # Class weights, as the measure is the unweighted recall; unit scale, as the penalty wants it.
-    scale = features.std(0).mean()
-    logistic = LogisticRegression(C=setting, max_iter=500, class_weight="balanced")
+    scale = _logistic_scale(features) if family == "logreg" else 1.0
+    linear = _fit_linear(family, setting, features / scale, labels)
+    return lambda rows: linear.predict(rows / scale)
+
+
+def _logistic_scale(features: np.ndarray) -> float:
+    """Unit scale, as the ridge penalty wants it."""
+    return float(features.std(0).mean())
+
+
+def _fit_linear(
+    family: Family, setting: float, features: np.ndarray, labels: np.ndarray
+) -> LinearDiscriminantAnalysis | LogisticRegression:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=Warning, module="sklearn")
-        logistic.fit(features / scale, labels)
-    return lambda rows: logistic.predict(rows / scale)
+        # A class with one row in an inner fold has no spread of its own; the shared covariance does not need it.
+        warnings.filterwarnings("ignore", message="Only one sample available")
+        if family == "lda":
+            return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=setting).fit(features, labels)
+        # Class weights, as the measure is the unweighted recall.
+        return LogisticRegression(C=setting, max_iter=500, class_weight="balanced").fit(features, labels)
 
 
 def fit_lda(features: np.ndarray, labels: np.ndarray, shrinkage: float) -> Predict:
     """Linear discriminant analysis with a share of the covariance replaced by a multiple of the identity."""
-    with warnings.catch_warnings():
-        # A class with one row in an inner fold has no spread of its own; the shared covariance does not need it.
-        warnings.filterwarnings("ignore", message="Only one sample available")
-        return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(features, labels).predict
+    return _fit_linear("lda", shrinkage, features, labels).predict
 
 
 def fit_head(features: np.ndarray, labels: np.ndarray, dropout: float, seed: int) -> MiseForAudioClassification:
@@ -156,6 +164,34 @@ class TunedPlain:
             for c in self.choices
         }
         return found | {BEST: found[FAMILY_NAMES[self.best.family]]}
+
+
+def save_head(
+    plain: TunedPlain, *, label_names: Sequence[str], fingerprint: dict, corpora: list[dict], seed: int
+) -> MiseForAudioClassification:
+    """The best plain classifier as an SER head on pooled states; LDA and logistic regression are linear layers."""
+    best, rows = plain.best, plain.rows
+    features, labels = rows.features.numpy(), rows.labels.numpy()
+    if best.family == "mlp":
+        fitted = fit_head(features, labels, best.setting, seed)
+        head = {k: v for k, v in fitted.state_dict().items() if not k.startswith("space.")}
+    else:
+        scale = _logistic_scale(features) if best.family == "logreg" else 1.0
+        linear = _fit_linear(best.family, best.setting, features / scale, labels)
+        head = {
+            "classifier.weight": torch.as_tensor(linear.coef_ / scale, dtype=torch.float32),
+            "classifier.bias": torch.as_tensor(linear.intercept_, dtype=torch.float32),
+        }
+    arguments = ClassifierArguments(head="mlp" if best.family == "mlp" else "linear", seed=seed)
+    model = make_classifier(
+        TrainingRows(rows.features, rows.labels, None, rows.space, plain.layer),
+        arguments,
+        label_names=label_names,
+        fingerprint=fingerprint,
+        corpora=corpora,
+    )
+    model.load_state_dict(head, strict=False)
+    return model.eval()
 
 
 def tune_plain(train: FeatureTable, seed: int) -> TunedPlain:

@@ -38,19 +38,20 @@ def describe(results: dict[str, Any], out: Path) -> str:
             lines += [_row(name, entry, scene["baseline"]) for name, entry in scene["methods"].items()]
     quality = results["quality"]
     memory = quality["memorisation"]
-    information = quality["label_information"]
-    real = results["mutual_information"]["real"]
+    made, real = quality["label_information"], quality["label_information_of_unseen_speakers"]
     lines += [
         "",
         f"The saved generator (speakers {', '.join(results['unheard_speakers'])} unheard), in nats:",
-        f"  I(c; h)      real training rows {real['value']:.2f} (null {real['null_95']:.2f}), synthetic "
-        f"{information['value']:.2f} (null {information['null_95']:.2f}), H(c) {information['entropy']:.2f}",
-        f"  carried      {quality['carried_information']:.2f}, real training rows "
-        f"{quality['carried_information_of_real_rows']:.2f}: {quality['carried_share']:.0%}",
+        f"  I(c; h)      real rows of unseen speakers {real['value']:.2f} (null {real['null_95']:.2f}, H(c) "
+        f"{real['entropy']:.2f}), synthetic rows {made['value']:.2f} (null "
+        f"{made['null_95']:.2f}, H(c) {made['entropy']:.2f})",
+        f"  carried      to unseen speakers {quality['carried_information']:.2f}; by the real training rows "
+        f"{quality['carried_information_of_real_rows']:.2f}: {quality['carried_share']:.0%}; by the untrained start "
+        f"(class means, shared covariance) {quality['carried_information_before_training']:.2f}",
         f"  spread       recall {quality['recall']:.2f}, within-class variance "
         f"{quality['within_class_variance_ratio']:.2f} of the real",
-        f"  memorisation {memory['share']:.3f} of its rows nearer to training than withheld rows are "
-        f"(null {memory['null_95']:.3f})",
+        f"  memorisation the same recipe on three quarters of the rows: {memory['share']:.3f} of what it makes lies "
+        f"nearer to training rows than withheld ones do (null {memory['null_95']:.3f})",
         "",
         *results["verdicts"],
         "",

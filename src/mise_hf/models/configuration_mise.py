@@ -50,11 +50,12 @@ class _MiseConfig(PreTrainedConfig):
     """What the three configurations share: labels, the feature fingerprint, and refusing what they do not know."""
 
     feature_fingerprint: dict | None = None
+    training_corpora: list[dict] | None = None
 
     def __post_init__(self, **kwargs):
         unknown = sorted(key for key in kwargs if key not in _TRANSFORMERS_KEYS)
         if unknown:
-            known = sorted({"feature_fingerprint", "id2label", *type(self).__annotations__})
+            known = sorted({"feature_fingerprint", "training_corpora", "id2label", *type(self).__annotations__})
             raise ValueError(
                 f"unknown keys {', '.join(unknown)} for {self.model_type}; wanted some of {', '.join(known)}"
             )
@@ -83,6 +84,11 @@ class _MiseConfig(PreTrainedConfig):
             raise ValueError(f"id2label is {names!r:.200}; wanted different label names")
         if self.feature_fingerprint is not None and not isinstance(self.feature_fingerprint, dict):
             raise ValueError(f"feature_fingerprint is {self.feature_fingerprint!r:.80}; wanted a mapping or None")
+        corpora = self.training_corpora
+        if corpora is not None and not (
+            isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)
+        ):
+            raise ValueError(f"training_corpora is {corpora!r:.80}; wanted a list of mappings or None")
         self.check()
         check_parameters(self.model_type, self.count_parameters())
 
@@ -121,6 +127,7 @@ class MiseAlignerConfig(_MiseConfig):
         mask_same_text, mask_same_label: do not treat rows with the same text (the same label) as negatives.
         train_encoders: whether gradients reach the encoders' weights.
         feature_fingerprint: which encoders, layers and pooling the states come from.
+        training_corpora: as in `MiseGeneratorConfig`.
     """
 
     model_type = "mise_aligner"
@@ -188,7 +195,7 @@ class MiseGeneratorConfig(_MiseConfig):
         state_size: dimensions of the pooled states that the encoder space is made of; 0 in the aligned space.
         state_layer: which of the encoder's layers the states come from (encoder space).
         feature_fingerprint: which encoders, layers and pooling (and aligner) the features come from.
-        training_corpora: one mapping per training corpus: name, licence, speakers, utterances.
+        training_corpora: one mapping per training corpus: name, licence, speakers, utterances; with the aligner's.
     """
 
     model_type = "mise_generator"
@@ -203,7 +210,6 @@ class MiseGeneratorConfig(_MiseConfig):
     space: Space = "encoder"
     state_size: int = 0
     state_layer: int | None = None
-    training_corpora: list[dict] | None = None
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
@@ -217,11 +223,6 @@ class MiseGeneratorConfig(_MiseConfig):
             raise ValueError(f"state_size is {self.state_size} in the aligned space; wanted 0")
         if self.state_layer is not None:
             check_integer("state_layer", self.state_layer, 0, 1000)
-        corpora = self.training_corpora
-        if corpora is not None and not (
-            isinstance(corpora, list) and all(isinstance(entry, dict) for entry in corpora)
-        ):
-            raise ValueError(f"training_corpora is {corpora!r:.80}; wanted a list of mappings or None")
 
     def count_parameters(self) -> int:
         """Numbers in the model's own tensors."""
@@ -235,7 +236,7 @@ class MiseGeneratorConfig(_MiseConfig):
         )
 
 
-class MiseSERConfig(_MiseConfig):
+class MiseSerConfig(_MiseConfig):
     """Configuration of `MiseForAudioClassification`.
 
     Args:
@@ -250,6 +251,7 @@ class MiseSERConfig(_MiseConfig):
         hidden_size: width of the mlp's hidden layer.
         dropout: share of dimensions dropped in training.
         feature_fingerprint: which encoders, layers and pooling the features come from.
+        training_corpora: as in `MiseGeneratorConfig`; with those of the aligner and generator that it is built on.
     """
 
     model_type = "mise_ser"

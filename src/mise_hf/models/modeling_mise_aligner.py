@@ -286,7 +286,9 @@ class MiseAligner(MisePreTrainedModel):
         scores = (
             self.critic(F.normalize(audio, dim=1)) @ F.normalize(text, dim=1).t() * self.config.projection_size**0.5
         )
-        out.mi_bound = mutual_information_bound(scores, negatives, self.config.mi_bound)
+        # The bound needs draws of the marginal: without the rows of the same text it would pass H(t).
+        everyone = negative_mask(len(text_ids), text_ids.device)
+        out.mi_bound = mutual_information_bound(scores, everyone, self.config.mi_bound)
 
 
 def load_encoder(encoder: str | PreTrainedModel) -> PreTrainedModel:

@@ -56,6 +56,9 @@ class MiseGenerator(MisePreTrainedModel):
     main_input_name = "noise"
     _no_split_modules = ["_ResidualLayer"]
 
+    feature_mean: Tensor
+    feature_scale: Tensor
+
     def __init__(self, config: MiseGeneratorConfig):
         super().__init__(config)
         output_size = config.feature_size + config.paired_text_size
@@ -68,6 +71,9 @@ class MiseGenerator(MisePreTrainedModel):
         self.output = nn.Linear(config.hidden_size, output_size)
         # Stands for "no text": rows without a transcript, and a user who has none.
         self.null_text = nn.Parameter(torch.zeros(config.text_size)) if config.text_size else None
+        # Mean and scale of the training features, in either space: what a user's own features should look like.
+        self.register_buffer("feature_mean", torch.zeros(output_size))
+        self.register_buffer("feature_scale", torch.ones(output_size))
         self.space = MiseFeatureSpace(config.state_size, config.feature_size) if config.state_size else None
         self.post_init()
 
@@ -84,8 +90,11 @@ class MiseGenerator(MisePreTrainedModel):
             init.zeros_(module.mean)
             init.ones_(module.scale)
             init.copy_(module.components, torch.eye(*module.components.shape))
-        elif isinstance(module, MiseGenerator) and module.null_text is not None:
-            init.zeros_(module.null_text)
+        elif isinstance(module, MiseGenerator):
+            init.zeros_(module.feature_mean)
+            init.ones_(module.feature_scale)
+            if module.null_text is not None:
+                init.zeros_(module.null_text)
 
     def forward(self, noise: Tensor, labels: Tensor, text_embeds: Tensor | None = None) -> MiseGeneratorOutput:
         """Generate features for given noise.
@@ -137,14 +146,16 @@ class MiseGenerator(MisePreTrainedModel):
         self,
         labels: Sequence[str] | Sequence[int] | Tensor,
         text_embeds: Tensor | None = None,
+        num_samples: int | None = None,
         *,
         generator: torch.Generator,
     ) -> MiseGeneratorOutput:
-        """Draw one feature for each label.
+        """Draw one feature, or `num_samples` in a row, for each label.
 
         Args:
             labels: emotion names or ids, (rows,).
             text_embeds: t, (rows, text size), or None.
+            num_samples: features for each label (and text); one where not given.
             generator: source of the noise: the same state gives the same features.
 
         Returns:
@@ -154,6 +165,11 @@ class MiseGenerator(MisePreTrainedModel):
             ValueError: for a label that the checkpoint does not know.
         """
         ids = self.label_ids(labels)
+        if num_samples is not None:
+            if num_samples < 1:
+                raise ValueError(f"num_samples is {num_samples}; wanted 1 or more")
+            ids = ids.repeat_interleave(num_samples)
+            text_embeds = None if text_embeds is None else text_embeds.repeat_interleave(num_samples, dim=0)
         device = self.class_means.weight.device
         was_training = self.training
         self.eval()
@@ -182,7 +198,7 @@ class MiseGenerator(MisePreTrainedModel):
         names = self.config.label2id
         if isinstance(labels, Tensor):
             labels = labels.tolist()
-        unknown = {v for v in labels if (v not in names if isinstance(v, str) else not 0 <= v < len(names))}
+        unknown = {v for v in labels if (v not in names if isinstance(v, str) else v not in range(len(names)))}
         if unknown:
             raise ValueError(f"labels {sorted(map(str, unknown))} are unknown; wanted some of {list(names)}")
         return torch.tensor([names[v] if isinstance(v, str) else int(v) for v in labels], dtype=torch.int64)
@@ -214,6 +230,8 @@ class MiseGenerator(MisePreTrainedModel):
         values, vectors = torch.linalg.eigh(covariance)
         keep = min(size, self.config.noise_size)
         factor = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :keep]
+        self.feature_mean.copy_(features.mean(0))
+        self.feature_scale.copy_(features.std(0, correction=0))
         self.class_means.weight.copy_(means)
         self.noise_factor.weight.zero_()
         self.noise_factor.weight[:, :keep] = factor.to(self.noise_factor.weight.dtype)

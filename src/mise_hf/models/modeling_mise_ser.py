@@ -11,7 +11,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .checkpoint_mise import MisePreTrainedModel
-from .configuration_mise import MiseAlignerConfig, MiseSERConfig
+from .configuration_mise import MiseAlignerConfig, MiseSerConfig
 from .modeling_mise_aligner import MiseAligner, MiseTower, check_labels, load_encoder
 from .pooling_mise import pooled_audio_states, take_encoder
 from .space_mise import MiseFeatureSpace
@@ -24,14 +24,14 @@ class MiseForAudioClassification(MisePreTrainedModel):
     Any of the first steps may be left out: give `audio_states` or `features` instead.
     """
 
-    config_class = MiseSERConfig
+    config_class = MiseSerConfig
     base_model_prefix = "ser"
     main_input_name = "input_features"
 
     feature_mean: Tensor
     feature_scale: Tensor
 
-    def __init__(self, config: MiseSERConfig):
+    def __init__(self, config: MiseSerConfig):
         super().__init__(config)
         self.audio_encoder = self.aligner = self.space = None
         if config.space == "aligned":

@@ -1,6 +1,5 @@
 """The regulariser that keeps I((c, t); h_hat) high, from the bounds in `models/loss_mise.py`; nats."""
 
-import torch
 from torch import Tensor
 
 from mise_hf.models.loss_mise import gaussian_bound, label_bound, mutual_information_bound, negative_mask
@@ -35,22 +34,17 @@ def variational_information(
     return bound + gaussian_bound(text_mean, text_log_variance, text) / text.shape[1]
 
 
-def contrastive_information(scores: Tensor, labels: Tensor, text_ids: Tensor | None, bound: str) -> Tensor:
-    """A critic-based bound on I((c, t); h): pairs with the same emotion and the same text are no negatives.
+def contrastive_information(scores: Tensor, bound: str) -> Tensor:
+    """A critic-based bound on I((c, t); h) over all negatives.
+
+    Rows that happen to have the same condition stay among the negatives: they are draws from the marginal p(c, t) like
+    any other, and without them the "bound" passes H(c).
 
     Args:
         scores: (batch, batch), critic of feature i and condition j.
-        labels: int64 (batch,).
-        text_ids: int64 (batch,), equal for equal texts; None without text.
         bound: "info_nce", "nwj" or "smile".
 
     Returns:
         Scalar. At most log(batch) for "info_nce".
     """
-    condition = labels if text_ids is None else labels * (text_ids.max() + 1) + text_ids
-    return mutual_information_bound(scores, negative_mask(len(labels), scores.device, condition), bound)
-
-
-def text_identity(text: Tensor) -> Tensor:
-    """int64 (batch,): equal numbers for equal rows of `text` (batch, dim)."""
-    return torch.unique(text, dim=0, return_inverse=True)[1]
+    return mutual_information_bound(scores, negative_mask(len(scores), scores.device), bound)

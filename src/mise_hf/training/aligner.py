@@ -15,7 +15,7 @@ from mise_hf.models.modeling_mise_aligner import MiseAligner, MiseAlignerOutput
 from mise_hf.training.arguments import AlignerArguments, parse_arguments
 from mise_hf.training.distributed import average_gradients, gather_with_gradient
 from mise_hf.training.loop import make_accelerator, run_quietly, run_training
-from mise_hf.training.rows import audio_states, load_table, text_states
+from mise_hf.training.rows import audio_states, load_table, text_states, training_corpora
 from mise_hf.training.sampling import BalancedSampler, share, step_generator
 
 
@@ -83,6 +83,7 @@ def make_aligner(table: FeatureTable, arguments: AlignerArguments) -> MiseAligne
         text_layers=list(table.text_layers) if with_text else [0],
         id2label=dict(enumerate(table.label_names)),
         feature_fingerprint=table.fingerprint,
+        training_corpora=training_corpora(table, arguments.licence),
         **{
             name: getattr(arguments, name)
             for name in (

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -37,7 +37,17 @@ class RunArguments:
     )
 
     def check(self) -> None:
-        """Raise ValueError for a value out of its range."""
+        """Raise ValueError for a value of another type or out of its range."""
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if get_origin(kind) is Literal:
+                if value not in get_args(kind):
+                    raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(get_args(kind))}")
+                continue
+            plain = get_origin(kind) or kind
+            fits = isinstance(value, (int, float) if plain is float else plain)
+            if not fits or (plain is not bool and isinstance(value, bool)):
+                raise ValueError(f"{name} is {value!r}; wanted {plain.__name__}")
         for name in ("steps", "batch_size", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
@@ -145,7 +155,12 @@ def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
     parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
     config = parser.parse_known_args(argv)[0].config
     if config is not None:
-        values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        try:
+            values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise ValueError(f"{config} cannot be read as YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{config} holds a {type(values).__name__}; wanted keys and values")
         known = {entry.name for entry in fields(kind)}
         unknown = sorted(set(values) - known)
         if unknown:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from transformers import AutoModel
 
 from mise_hf.features import require_same
 from mise_hf.features.fingerprint import ENCODERS, SETTINGS
-from mise_hf.models.configuration_mise import MiseSERConfig
+from mise_hf.models.configuration_mise import MiseSerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
@@ -21,10 +20,14 @@ from mise_hf.training.distributed import average_gradients
 from mise_hf.training.loop import make_accelerator, run_quietly, run_training
 from mise_hf.training.rows import (
     TrainingRows,
+    aligned_fingerprint,
+    load_checkpoint,
     load_table,
+    merged_corpora,
     rows_in_aligned_space,
     rows_in_encoder_space,
     rows_in_space_of,
+    training_corpora,
 )
 from mise_hf.training.sampling import BalancedSampler, share, step_generator
 
@@ -102,11 +105,12 @@ def make_classifier(
     label_names: Sequence[str],
     fingerprint: dict | None = None,
     aligner: MiseAligner | None = None,
+    corpora: list[dict] | None = None,
 ) -> MiseForAudioClassification:
     """An untrained head with the feature space (or aligner) that the rows live in."""
     if (rows.space is None) != (aligner is not None):
         raise ValueError("rows and aligner disagree; wanted an aligner exactly for rows of the aligned space")
-    config = MiseSERConfig(
+    config = MiseSerConfig(
         aligner_config=None if aligner is None else aligner.config,
         space="encoder" if aligner is None else "aligned",
         state_size=len(rows.space.mean) if rows.space is not None else aligner.config.audio_state_size,
@@ -118,6 +122,7 @@ def make_classifier(
         dropout=arguments.dropout,
         id2label=dict(enumerate(label_names)),
         feature_fingerprint=fingerprint,
+        training_corpora=corpora,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(arguments.seed)
@@ -152,8 +157,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train on a feature folder and leave a checkpoint in the run folder."""
     arguments = parse_arguments(ClassifierArguments, argv)
     table = load_table(arguments.features, arguments.exclude_speakers)
-    generator = AutoModel.from_pretrained(arguments.generator) if arguments.generator else None
-    aligner = AutoModel.from_pretrained(arguments.aligner) if arguments.aligner else None
+    generator = load_checkpoint(MiseGenerator, arguments.generator) if arguments.generator else None
+    aligner = load_checkpoint(MiseAligner, arguments.aligner) if arguments.aligner else None
     text = arguments.modality == "audio+text" or (generator is not None and generator.config.text_size > 0)
     if generator is not None:
         require_same(
@@ -167,6 +172,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(
                 f"the generator lives in the {generator.config.space} space; wanted an aligner exactly then"
             )
+        theirs = (generator.config.feature_fingerprint or {}).get("aligner")
+        ours = aligned_fingerprint(table.fingerprint, aligner).get("aligner")
+        if ours != theirs:
+            raise ValueError(f"the aligner has the weights {ours}; wanted {theirs}, in whose space the generator lives")
     if aligner is not None:
         rows = rows_in_aligned_space(table, aligner, text)
     elif generator is not None:
@@ -175,7 +184,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, text)
     accelerator = make_accelerator(arguments)
     model = make_classifier(
-        rows, arguments, label_names=table.label_names, fingerprint=table.fingerprint, aligner=aligner
+        rows,
+        arguments,
+        label_names=table.label_names,
+        fingerprint=aligned_fingerprint(table.fingerprint, aligner),
+        aligner=aligner,
+        corpora=merged_corpora(training_corpora(table, arguments.licence), aligner, generator),
     )
     training = ClassifierTraining(model, rows, arguments, accelerator, generator)
     run_training(training, arguments, accelerator, "classifier")

@@ -15,19 +15,22 @@ from collections.abc import Callable, Sequence
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
+from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.objectives.adversarial import critic_loss, generator_loss, gradient_penalty
-from mise_hf.objectives.information import contrastive_information, text_identity, variational_information
+from mise_hf.objectives.information import contrastive_information, variational_information
 from mise_hf.training.arguments import GeneratorArguments, parse_arguments
 from mise_hf.training.critics import PairCritic, ProjectionCritic, VariationalCritic
 from mise_hf.training.distributed import average_gradients, gather_with_gradient
 from mise_hf.training.loop import make_accelerator, run_quietly, run_training
 from mise_hf.training.rows import (
     TrainingRows,
+    aligned_fingerprint,
+    load_checkpoint,
     load_table,
+    merged_corpora,
     rows_in_aligned_space,
     rows_in_encoder_space,
     training_corpora,
@@ -184,8 +187,7 @@ class GeneratorTraining:
         rows, labels = gather_with_gradient(rows, self.accelerator), self.accelerator.gather(labels)
         if text is not None:
             text = self.accelerator.gather(text)
-        ids = None if text is None else text_identity(text)
-        return contrastive_information(critic(rows, labels, text), labels, ids, self.arguments.mi_estimator)
+        return contrastive_information(critic(rows, labels, text), self.arguments.mi_estimator)
 
     def _update(self, loss: Tensor, *names: str) -> None:
         for optimizer in self.optimizers.values():
@@ -250,8 +252,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(GeneratorArguments, argv)
     table = load_table(arguments.features, arguments.exclude_speakers)
     wants_text = arguments.text or arguments.paired
-    if arguments.aligner:
-        rows = rows_in_aligned_space(table, AutoModel.from_pretrained(arguments.aligner), wants_text)
+    aligner = load_checkpoint(MiseAligner, arguments.aligner) if arguments.aligner else None
+    if aligner is not None:
+        rows = rows_in_aligned_space(table, aligner, wants_text)
     else:
         rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, wants_text)
     accelerator = make_accelerator(arguments)
@@ -259,8 +262,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows,
         arguments,
         label_names=table.label_names,
-        fingerprint=table.fingerprint,
-        corpora=training_corpora(table, arguments.licence),
+        fingerprint=aligned_fingerprint(table.fingerprint, aligner),
+        corpora=merged_corpora(training_corpora(table, arguments.licence), aligner),
     )
     training = GeneratorTraining(generator, rows, arguments, accelerator)
     run_training(training, arguments, accelerator, "generator")

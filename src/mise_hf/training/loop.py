@@ -1,7 +1,9 @@
 """The loop that all three trainings share: steps, progress, trackers, checkpoints, resume, the run folder."""
 
 import json
+import math
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -92,6 +94,11 @@ def run_training(training: Training, arguments: RunArguments, accelerator: Accel
     with tqdm(total=arguments.steps, initial=first, desc=name, unit="step", disable=quiet or None) as bar:
         for step in range(first, arguments.steps):
             metrics = training.step(step)
+            if not all(math.isfinite(value) for value in metrics.values()):
+                raise ValueError(
+                    f"{name} diverged at step {step} ({metrics}); nothing was saved over: lower the learning rate, or "
+                    f"go on from the newest of {folder / 'checkpoints'}"
+                )
             accelerator.log(metrics, step=step)
             if accelerator.is_main_process:
                 with metrics_file.open("a", encoding="utf-8") as lines:
@@ -139,7 +146,7 @@ def load_checkpoint(training: Training, folder: Path) -> int:
     for path in sorted((folder / "checkpoints").glob("step-*"), reverse=True):
         try:
             state = torch.load(path / "state.pt", weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             tqdm.write(f"checkpoint {path.name} cannot be read ({error}); trying the one before")
             continue
         for name, module in training.modules.items():

@@ -2,16 +2,21 @@
 
 import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import AutoModel, PreTrainedModel
 
 from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.features.encoders import weights_sha256
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
+
+M = TypeVar("M", bound=PreTrainedModel)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,21 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     table = table.select(~np.isin(table.speakers, exclude_speakers))
     check_trainable(table)
     return table
+
+
+def load_checkpoint(kind: type[M], path: str) -> M:
+    """A checkpoint of ours by Hub id or folder.
+
+    Raises:
+        ValueError: for none there, or one of another kind.
+    """
+    try:
+        model = AutoModel.from_pretrained(path)
+    except OSError as error:
+        raise ValueError(f"{path!r} is no checkpoint that loads: {error}") from error
+    if not isinstance(model, kind):
+        raise ValueError(f"{path!r} holds a {type(model).__name__}; wanted a {kind.__name__}")
+    return model
 
 
 def check_trainable(table: FeatureTable) -> None:
@@ -113,13 +133,36 @@ def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool =
 
 @torch.no_grad()
 def rows_in_aligned_space(table: FeatureTable, aligner: MiseAligner, text: bool = False) -> TrainingRows:
-    """The aligner's audio_embeds, and with `text` its text_embeds."""
+    """The aligner's audio_embeds, and with `text` its text_embeds.
+
+    Raises:
+        ValueError: where the labels of the two differ, or text is wanted and there is none.
+    """
+    names = [aligner.config.id2label[i] for i in range(aligner.config.num_labels)]
+    if names != list(table.label_names):
+        raise ValueError(f"the features have the labels {list(table.label_names)}; wanted the aligner's {names}")
     aligner.eval()
     states = text_states(table) if text else None
     if text and states is None:
         raise ValueError("the features hold no text_states; wanted transcripts: extract with --text-encoder")
     out = aligner(audio_states=audio_states(table), text_states=states)
     return TrainingRows(out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None)
+
+
+def aligned_fingerprint(fingerprint: dict, aligner: MiseAligner | None) -> dict:
+    """The features' fingerprint, with the aligner's weights where the features are its embeddings."""
+    return fingerprint if aligner is None else {**fingerprint, "aligner": weights_sha256(aligner.audio_tower)}
+
+
+def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dict]:
+    """What a model has seen: its own rows, and whatever the models that it is built on have seen."""
+    merged = {corpus["name"]: dict(corpus) for corpus in own}
+    for model in models:
+        for corpus in (model.config.training_corpora or []) if model is not None else []:
+            known = merged.setdefault(corpus["name"], dict(corpus))
+            known["speakers"] = sorted({*known["speakers"], *corpus["speakers"]})
+            known["utterances"] = max(known["utterances"], corpus["utterances"])
+    return list(merged.values())
 
 
 def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
