@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mise_hf.features.fingerprint import require_same
+from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 
 Mode = Literal["replace", "append"]
 Balance = Literal["uniform", "inverse", "none"]
 
 FEATURE_COLUMN, TEXT_COLUMN = "features", "text_features"
-AUDIO_PARTS = ("audio_encoder", "audio_layers", "pooling", "sampling_rate")
 
 
 class SyntheticFeatures:

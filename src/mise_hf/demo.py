@@ -77,6 +77,7 @@ def run_demo(out: str | os.PathLike[str], *, overwrite: bool = False, seed: int 
     if seed < 0:
         raise ValueError(f"seed is {seed}; wanted 0 or more")
     folder = _empty_folder(Path(out), overwrite)
+    table = load_embedded(CORPUS)
     started = time.perf_counter()
     jobs = [Job("full", 1.0)] + [Job("site", fold=first) for first in (0, 1)]
     jobs += [Job(IN_CORPUS, LOW_SHARE, fold) for fold in range(FOLDS)]
@@ -90,14 +91,14 @@ def run_demo(out: str | os.PathLike[str], *, overwrite: bool = False, seed: int 
         "versions": {package: version(package) for package in PACKAGES},
         "seed": seed,
         "steps": steps,
-        "corpora": [corpus | {"language": "de"} for corpus in training_corpora(load_embedded(CORPUS), LICENCE)],
+        "corpora": [corpus | {"language": "de"} for corpus in training_corpora(table, LICENCE)],
         "unheard_speakers": list(UNHEARD),
-        "fingerprint": load_embedded(CORPUS).fingerprint,
+        "fingerprint": table.fingerprint,
         "in_corpus": _summaries(frame, IN_CORPUS, BEST),
         "sharing": _summaries(frame, SHARING, ALONE),
         "cells": [{key: found[key] for key in ("share", "fold", "choices", "measures", "curves")} for found in cells],
         "projection": next(found["projection"] for found in cells if found["share"] == 1.0),
-        "label_names": list(load_embedded(CORPUS).label_names),
+        "label_names": list(table.label_names),
         "seconds": round(time.perf_counter() - started, 1),
     }
     results["quality"] = quality_of_checkpoint(results)

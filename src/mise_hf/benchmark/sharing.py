@@ -4,6 +4,7 @@ Everything that is chosen at site B (shrinkage, weight of its own rows, whose me
 leaving out one of B's training speakers at a time, for every method alike.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,13 +111,8 @@ def _predict(
 ) -> np.ndarray:
     """LDA on B's rows, `repeat` times over, and A's; with `own`, B's rows are standardised on themselves."""
     states, test_states = torch.from_numpy(train.layer(layer)), torch.from_numpy(test.layer(layer))
-    space = generator.space
-    if own:
-        mean, scale = states.mean(0), states.std(0, correction=0).clamp_min(1e-6)
-    else:
-        mean, scale = space.mean, space.scale
-    mine = (((states - mean) / scale) @ space.components.t()).numpy()
-    theirs = (((test_states - mean) / scale) @ space.components.t()).numpy()
+    space = copy.deepcopy(generator.space).adopt(states) if own else generator.space
+    mine, theirs = space.project(states).numpy(), space.project(test_states).numpy()
     features = np.concatenate([np.repeat(mine, repeat, axis=0), source.features])
     labels = np.concatenate([np.repeat(train.labels, repeat), source.labels])
     return fit_lda(features, labels, shrinkage)(theirs)

@@ -12,6 +12,8 @@ from typing import Any
 POOLING = "mean+std"
 ENCODERS = ("audio_encoder", "text_encoder")
 SETTINGS = ("audio_layers", "text_layers", "pooling", "sampling_rate")
+# What must agree for audio features to mix, whatever was done about the text.
+AUDIO_PARTS = tuple(part for part in (*ENCODERS, *SETTINGS) if not part.startswith("text"))
 
 
 def require_same(

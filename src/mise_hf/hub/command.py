@@ -186,18 +186,3 @@ def _repo(name: str) -> str:
     if not REPO.fullmatch(name) or ".." in name or "--" in name:
         raise ValueError(f"the repository is {name!r:.120}; wanted ORG/NAME of letters, digits, '-', '_' and '.'")
     return name
-
-
-def main() -> int:
-    """Entry point of `python -m mise_hf.hub.command`."""
-    parser = argparse.ArgumentParser(prog="mise-hf publish", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

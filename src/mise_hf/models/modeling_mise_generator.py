@@ -87,9 +87,7 @@ class MiseGenerator(MisePreTrainedModel):
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight)
         elif isinstance(module, MiseFeatureSpace):
-            init.zeros_(module.mean)
-            init.ones_(module.scale)
-            init.copy_(module.components, torch.eye(*module.components.shape))
+            module.initialise()
         elif isinstance(module, MiseGenerator):
             init.zeros_(module.feature_mean)
             init.ones_(module.feature_scale)

@@ -60,9 +60,7 @@ class MiseForAudioClassification(MisePreTrainedModel):
         elif isinstance(module, MiseTower | MiseAligner):
             MiseAligner._init_weights(self.aligner, module)
         elif isinstance(module, MiseFeatureSpace):
-            init.zeros_(module.mean)
-            init.ones_(module.scale)
-            init.copy_(module.components, torch.eye(*module.components.shape))
+            module.initialise()
         elif isinstance(module, MiseForAudioClassification):
             init.zeros_(module.feature_mean)
             init.ones_(module.feature_scale)

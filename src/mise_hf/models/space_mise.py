@@ -7,6 +7,7 @@ out.
 
 import torch
 from torch import Tensor, nn
+from transformers import initialization as init
 
 
 class MiseFeatureSpace(nn.Module):
@@ -25,6 +26,12 @@ class MiseFeatureSpace(nn.Module):
         self.register_buffer("mean", torch.zeros(state_size))
         self.register_buffer("scale", torch.ones(state_size))
         self.register_buffer("components", torch.eye(feature_size, state_size))
+
+    def initialise(self) -> None:
+        """The identity map, for weights that no checkpoint has filled."""
+        init.zeros_(self.mean)
+        init.ones_(self.scale)
+        init.copy_(self.components, torch.eye(*self.components.shape))
 
     @torch.no_grad()
     def fit(self, states: Tensor) -> "MiseFeatureSpace":

@@ -9,8 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from mise_hf.features import require_same
-from mise_hf.features.fingerprint import ENCODERS, SETTINGS
+from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.configuration_mise import MiseSerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -30,8 +29,6 @@ from mise_hf.training.rows import (
     training_corpora,
 )
 from mise_hf.training.sampling import BalancedSampler, share, step_generator
-
-AUDIO_PARTS = tuple(part for part in (*ENCODERS, *SETTINGS) if not part.startswith("text"))
 
 
 class ClassifierTraining:

@@ -39,7 +39,7 @@ class Training(Protocol):
         """Take optimiser step number `step`, every random draw a function of (seed, step); returns its metrics."""
 
 
-def make_accelerator(arguments: RunArguments, prepare: bool = True) -> Accelerator:
+def make_accelerator(arguments: RunArguments) -> Accelerator:
     """The accelerator of a run folder, which is made, refused or gone on with.
 
     Raises:
@@ -51,7 +51,7 @@ def make_accelerator(arguments: RunArguments, prepare: bool = True) -> Accelerat
         log_with="tensorboard",
         project_config=ProjectConfiguration(project_dir=os.fspath(folder), logging_dir=os.fspath(folder)),
     )
-    if accelerator.is_main_process and prepare:
+    if accelerator.is_main_process:
         prepare_folder(folder, arguments)
     accelerator.wait_for_everyone()
     accelerator.init_trackers("tensorboard")
