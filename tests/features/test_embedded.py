@@ -26,9 +26,9 @@ def grouped_uar(table, layer):
 
 
 def test_the_whole_of_emodb_comes_with_the_package_small_and_fast():
-    started = time.perf_counter()
+    started = time.process_time()
     table = load_embedded("emodb")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(table) == 535 and len(np.unique(table.speakers)) == 10 and len(np.unique(table.texts)) == 10
     assert np.bincount(table.labels).tolist() == [127, 81, 46, 69, 71, 79, 62]
     assert table.label_names == ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")

@@ -1,7 +1,6 @@
 """`mise-hf prepare`: a corpus as its owner hands it out to rows with labels, speakers and folds."""
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -61,18 +60,3 @@ def run(args: argparse.Namespace) -> int:
     write_prepared(corpus, args.out, overwrite=args.overwrite)
     print(describe(corpus))
     return 0
-
-
-def main() -> int:
-    """Entry point of `python -m mise_hf.corpora.command`."""
-    parser = argparse.ArgumentParser(prog="mise-hf prepare", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
