@@ -8,6 +8,7 @@ from .mise_quality.information import (
     pointwise_vector_information,
     vector_information,
 )
+from .mise_quality.new_rows import pointwise_new_label_information
 from .mise_quality.result import Information
 from .mutual_information import mutual_information
 
@@ -19,6 +20,7 @@ __all__ = [
     "mutual_information",
     "pointwise_carried_information",
     "pointwise_label_information",
+    "pointwise_new_label_information",
     "pointwise_vector_information",
     "vector_information",
 ]

@@ -23,6 +23,7 @@ from .label_bounds import entropy_of
 from .linear_classifier import fit_linear
 from .memorisation import memorisation
 from .nearest_neighbours import neighbour_shares
+from .new_rows import pointwise_new_label_information
 from .polynomial_terms import PolynomialRegression
 from .pooling import pooled
 from .posteriors import Squash
@@ -56,6 +57,7 @@ __all__ = [
     "labelled",
     "memorisation",
     "neighbour_shares",
+    "pointwise_new_label_information",
     "pooled",
     "quality",
     "summary",
