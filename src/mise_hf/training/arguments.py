@@ -1,5 +1,6 @@
 """Arguments of the three trainings: a YAML file gives the defaults, flags override it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -29,6 +30,16 @@ class RunArguments:
     steps: int = field(default=600, metadata={"help": "optimiser steps"})
     batch_size: int = field(default=128, metadata={"help": "rows of one step, over all processes"})
     learning_rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    micro_batches: int = field(
+        default=1,
+        metadata={
+            "help": "parts that each process cuts its share of a batch into, adding up gradients, to save memory"
+        },
+    )
+    max_grad_norm: float = field(default=0.0, metadata={"help": "gradients longer than this are clipped; 0 for never"})
+    mixed_precision: Literal["no", "bf16"] = field(
+        default="no", metadata={"help": "bfloat16 products; `accelerate launch --mixed_precision` sets it too"}
+    )
     seed: int = field(default=0, metadata={"help": "seed of every draw"})
     save_every: int = field(default=200, metadata={"help": "steps between checkpoints; the newest two are kept"})
     overwrite: bool = field(default=False, metadata={"help": "replace a run that the output folder holds"})
@@ -48,13 +59,15 @@ class RunArguments:
             fits = isinstance(value, (int, float) if plain is float else plain)
             if not fits or (plain is not bool and isinstance(value, bool)):
                 raise ValueError(f"{name} is {value!r}; wanted {plain.__name__}")
-        for name in ("steps", "batch_size", "save_every"):
+        for name in ("steps", "batch_size", "save_every", "micro_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
         if self.batch_size < 2:
             raise ValueError(f"batch_size is {self.batch_size}; wanted 2 or more")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; wanted more than 0")
+        if not self.max_grad_norm >= 0:
+            raise ValueError(f"max_grad_norm is {self.max_grad_norm}; wanted 0 (no clipping) or more")
 
     def as_dict(self) -> dict:
         """For the run folder and the tracker: plain values."""
@@ -153,6 +166,7 @@ def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = HfArgumentParser(cast(Any, kind))
     parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
+    parser.set_defaults(mixed_precision=os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
     config = parser.parse_known_args(argv)[0].config
     if config is not None:
         try:

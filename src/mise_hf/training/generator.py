@@ -11,6 +11,7 @@ GAN"): high where synthetic rows carry the emotion in the way real rows do, and 
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -23,8 +24,10 @@ from mise_hf.objectives.adversarial import critic_loss, generator_loss, gradient
 from mise_hf.objectives.information import contrastive_information, variational_information
 from mise_hf.training.arguments import GeneratorArguments, parse_arguments
 from mise_hf.training.critics import PairCritic, ProjectionCritic, VariationalCritic
-from mise_hf.training.distributed import average_gradients, gather_with_gradient
-from mise_hf.training.loop import make_accelerator, run_quietly, run_training
+from mise_hf.training.distributed import gather_with_gradient, reduce_metrics, share_weights
+from mise_hf.training.loop import run_quietly, run_training
+from mise_hf.training.parts import BatchParts
+from mise_hf.training.probe import Probe
 from mise_hf.training.rows import (
     TrainingRows,
     aligned_fingerprint,
@@ -33,12 +36,35 @@ from mise_hf.training.rows import (
     merged_corpora,
     rows_in_aligned_space,
     rows_in_encoder_space,
+    table_digest,
     training_corpora,
 )
-from mise_hf.training.sampling import BalancedSampler, share, step_generator
+from mise_hf.training.run_folder import open_run
+from mise_hf.training.sampling import BalancedSampler, step_generator
+from mise_hf.training.updates import MeanMetrics, Updates, trainable
 
 # Adam's first moment off: a GAN's gradients turn round too quickly for momentum.
 BETAS = (0.0, 0.99)
+
+
+class _Batch(NamedTuple):
+    """One micro-batch: real rows (rows, dim), labels (rows,), text (rows, text size), noise z, two instance noises."""
+
+    real: Tensor
+    labels: Tensor
+    text: Tensor | None
+    noise: Tensor
+    real_blur: Tensor
+    made_blur: Tensor
+
+
+class _Seen(NamedTuple):
+    """What the critics see of a micro-batch: real and made rows with instance noise, in units of the target."""
+
+    real: Tensor
+    made: Tensor
+    labels: Tensor
+    text: Tensor | None
 
 
 class GeneratorTraining:
@@ -67,36 +93,61 @@ class GeneratorTraining:
             shape = (size, config.num_labels, config.text_size, arguments.hidden_size)
             self.synthetic_information = kind(*shape).to(device)
             self.real_information = kind(*shape).to(device) if arguments.mi_reference == "real" else None
+        self.parts = BatchParts(arguments.batch_size, accelerator, arguments.micro_batches)
         self.generator = generator.to(device).train()
-        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.critic.to(device)
+        self.modules = {"generator": self.generator, "critic": self.critic}
+        informed = [self.synthetic_information, self.real_information] if arguments.mi_weight else []
+        for name, critic in zip(("synthetic_information", "real_information"), informed, strict=False):
+            if critic is not None:
+                self.modules[name] = critic
+        share_weights(self.modules.values(), accelerator)
+        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.modules["averaged"] = self.averaged
+        self.updates = Updates(arguments, accelerator)
         rate = arguments.learning_rate
-        self.modules = {"generator": self.generator, "averaged": self.averaged, "critic": self.critic}
-        self.optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), lr=rate, betas=BETAS),
-            "critic": torch.optim.Adam(self.critic.parameters(), lr=rate, betas=BETAS),
+        self.parameters = {
+            "generator": trainable(self.generator),
+            "critic": trainable(self.critic),
         }
-        for name in ("synthetic_information", "real_information") if arguments.mi_weight else ():
-            if getattr(self, name) is not None:
-                self.modules[name] = getattr(self, name)
-                # A plain classifier, and a quick one: it must keep up with what it judges.
-                self.optimizers[name] = torch.optim.Adam(self.modules[name].parameters(), lr=5 * rate)
+        self.optimizers = {
+            name: torch.optim.Adam(parameters, lr=rate, betas=BETAS, fused=True)
+            for name, parameters in self.parameters.items()
+        }
+        if arguments.mi_weight:
+            self.parameters["information"] = trainable(*(critic for critic in informed if critic is not None))
+            # A plain classifier, and a quick one: it must keep up with what it judges.
+            self.optimizers["information"] = torch.optim.Adam(self.parameters["information"], lr=5 * rate, fused=True)
         self.prior = torch.full((config.num_labels,), 1 / config.num_labels, device=device)
+        self.probe = Probe(self.target, rows.labels, config.noise_size, device)
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of the critic and one of the generator with the information critic."""
+        """One step of the critic, then of the information critics on the same rows, then of the generator."""
         rng = step_generator(self.arguments.seed, step)
-        critic_metrics = self._critic_step(rng, penalise=step % self.arguments.penalty_every == 0)
-        generator_metrics = self._generator_step(rng)
+        metrics = MeanMetrics()
+        self._critic_steps(self._batches(rng), penalise=step % self.arguments.penalty_every == 0, metrics=metrics)
+        self.updates.take(
+            self.optimizers["generator"],
+            self.parameters["generator"],
+            (self._generator_loss(batch, metrics) for batch in self._batches(rng)),
+        )
         # A young average forgets its start sooner, or a short run would keep the weights it began with.
         decay = min(self.arguments.ema_decay, (step + 1) / (step + 10))
         with torch.no_grad():
             for kept, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
-        return critic_metrics | generator_metrics
+        return reduce_metrics(metrics.means(), self.accelerator)
 
-    def _batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor]:
-        """Real rows, labels, text, noise z and two instance noises: drawn for all processes, cut to this one's part."""
+    def degenerate(self) -> str | None:
+        """Whether the generator has collapsed or the critic is saturated, on probe rows."""
+
+        def score(rows: Tensor, labels: Tensor) -> Tensor:
+            return self.critic(rows / self.unit, labels)
+
+        return self.probe.cause(self._make, score)
+
+    def _batches(self, rng: torch.Generator) -> list[_Batch]:
+        """This process's micro-batches of a batch that all processes draw alike."""
         size = self.arguments.batch_size
         labels, chosen = self.sampler.draw(size, rng)
         noise = torch.randn(size, self.generator.config.noise_size, generator=rng)
@@ -105,21 +156,20 @@ class GeneratorTraining:
         if self.text is not None:
             dropped = torch.rand(size, generator=rng) < self.arguments.text_dropout
             text = self.text[chosen].masked_fill(dropped[:, None], torch.nan)
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        device = self.accelerator.device
+        return [
+            _Batch(
+                self.target[chosen[part]].to(device),
+                labels[part].to(device),
+                None if text is None else text[part].to(device),
+                noise[part].to(device),
+                blur[0, part].to(device) * self.noise_scale,
+                blur[1, part].to(device) * self.noise_scale,
+            )
+            for part in self.parts
+        ]
 
-        def part(rows: Tensor) -> Tensor:
-            return share(rows, rank, world).to(self.accelerator.device)
-
-        return (
-            part(self.target[chosen]),
-            part(labels),
-            None if text is None else part(text),
-            part(noise),
-            part(blur[0]) * self.noise_scale,
-            part(blur[1]) * self.noise_scale,
-        )
-
-    def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
+    def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None = None) -> Tensor:
         out = self.generator(noise, labels, text)
         return out.features if out.text_features is None else torch.cat([out.features, out.text_features], dim=1)
 
@@ -127,75 +177,86 @@ class GeneratorTraining:
         """The text that critics see: that of the generator, the null text for dropped rows."""
         return None if text is None else self.generator.fill_text(text).detach()
 
-    def _critic_step(self, rng: torch.Generator, penalise: bool) -> dict[str, float]:
-        real, labels, text, noise, real_blur, made_blur = self._batch(rng)
-        with torch.no_grad():
-            made = self._make(noise, labels, text)
-        seen = self._seen_text(text)
-        real = ((real + real_blur) / self.unit).requires_grad_(penalise)
-        made = ((made + made_blur) / self.unit).requires_grad_(penalise)
-        with self.accelerator.autocast():
-            real_scores, made_scores = self.critic(real, labels, seen), self.critic(made, labels, seen)
-            loss = critic_loss(real_scores.float(), made_scores.float())
-        metrics = {"critic_loss": loss.item()}
+    def _critic_steps(self, batches: list[_Batch], penalise: bool, metrics: MeanMetrics) -> None:
+        seen = []
+        for batch in batches:
+            with torch.no_grad():
+                made = self._make(batch.noise, batch.labels, batch.text)
+            text = self._seen_text(batch.text)
+            seen.append(
+                _Seen(
+                    ((batch.real + batch.real_blur) / self.unit).requires_grad_(penalise),
+                    ((made + batch.made_blur) / self.unit).requires_grad_(penalise),
+                    batch.labels,
+                    text,
+                )
+            )
+        self.updates.take(
+            self.optimizers["critic"],
+            self.parameters["critic"],
+            (self._critic_loss(rows, penalise, metrics) for rows in seen),
+        )
+        if self.arguments.mi_weight:
+            self.updates.take(
+                self.optimizers["information"],
+                self.parameters["information"],
+                (self._information_loss(rows, metrics) for rows in seen),
+            )
+
+    def _critic_loss(self, rows: _Seen, penalise: bool, metrics: MeanMetrics) -> Tensor:
+        with self.updates.autocast():
+            real_scores = self.critic(rows.real, rows.labels, rows.text)
+            made_scores = self.critic(rows.made, rows.labels, rows.text)
+        loss = critic_loss(real_scores.float(), made_scores.float())
+        metrics.add("critic_loss", loss)
         if penalise:
-            penalty = gradient_penalty(real_scores, real) + gradient_penalty(made_scores, made)
+            penalty = gradient_penalty(real_scores, rows.real) + gradient_penalty(made_scores, rows.made)
+            metrics.add("gradient_penalty", penalty)
             # Applied every k-th step, so k times as strong.
             loss = loss + self.arguments.penalty_weight / 2 * self.arguments.penalty_every * penalty / self.unit**2
-            metrics["gradient_penalty"] = penalty.item()
-        self._update(loss, "critic")
-        if self.arguments.mi_weight:
-            metrics |= self._information_step(real.detach(), made.detach(), labels, seen)
-        return metrics
+        return loss
 
-    def _generator_step(self, rng: torch.Generator) -> dict[str, float]:
-        real, labels, text, noise, real_blur, made_blur = self._batch(rng)
-        seen = self._seen_text(text)
-        with self.accelerator.autocast():
-            made = self._make(noise, labels, text)
+    def _generator_loss(self, batch: _Batch, metrics: MeanMetrics) -> Tensor:
+        text = self._seen_text(batch.text)
+        with self.updates.autocast():
+            made = self._make(batch.noise, batch.labels, batch.text)
             with torch.no_grad():
-                real_scores = self.critic((real + real_blur) / self.unit, labels, seen)
-            made_scores = self.critic((made + made_blur) / self.unit, labels, seen)
-            loss = generator_loss(real_scores.float(), made_scores.float())
-        metrics = {"generator_loss": loss.item()}
+                real_scores = self.critic((batch.real + batch.real_blur) / self.unit, batch.labels, text)
+            seen_rows = (made + batch.made_blur) / self.unit
+            made_scores = self.critic(seen_rows, batch.labels, text)
+        loss = generator_loss(real_scores.float(), made_scores.float())
+        metrics.add("generator_loss", loss)
         if self.arguments.mi_weight:
-            seen_rows = (made + made_blur) / self.unit
-            own = self._information_bound(self.synthetic_information, seen_rows, labels, seen)
-            kept = own
+            kept = own = self._information_bound(self.synthetic_information, seen_rows, batch.labels, text)
             if self.real_information is not None:
-                kept = self._information_bound(self.real_information, seen_rows, labels, seen) - own
+                kept = self._information_bound(self.real_information, seen_rows, batch.labels, text) - own
             loss = loss - self.arguments.mi_weight * kept
-            metrics["mi_bound"] = own.item()
-        self._update(loss, "generator")
-        return metrics
+            metrics.add("mi_bound", own)
+        return loss
 
-    def _information_step(self, real: Tensor, made: Tensor, labels: Tensor, text: Tensor | None) -> dict[str, float]:
-        """Fit the information critics: one on synthetic rows, its twin on real ones."""
-        bound = self._information_bound(self.synthetic_information, made, labels, text)
-        self._update(-bound, "synthetic_information")
-        if self.real_information is None:
-            return {}
-        bound = self._information_bound(self.real_information, real, labels, text)
-        self._update(-bound, "real_information")
-        return {"mi_bound_real": bound.item()}
+    def _information_loss(self, rows: _Seen, metrics: MeanMetrics) -> Tensor:
+        """To fit the information critics: one on synthetic rows, its twin on real ones."""
+        made, real = rows.made.detach(), rows.real.detach()
+        loss = -self._information_bound(self.synthetic_information, made, rows.labels, rows.text)
+        if self.real_information is not None:
+            bound = self._information_bound(self.real_information, real, rows.labels, rows.text)
+            metrics.add("mi_bound_real", bound)
+            loss = loss - bound
+        return loss
 
     def _information_bound(self, critic: nn.Module, rows: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
-        """The bound on I((c, t); rows) over the whole batch of all processes."""
+        """The bound on I((c, t); rows); with pairs, over the rows of all processes."""
         if isinstance(critic, VariationalCritic):
-            logits, mean = critic(rows)
-            return variational_information(logits, labels, self.prior, mean, critic.text_log_variance, text)
+            with self.updates.autocast():
+                logits, mean = critic(rows)
+            mean = None if mean is None else mean.float()
+            return variational_information(logits.float(), labels, self.prior, mean, critic.text_log_variance, text)
         rows, labels = gather_with_gradient(rows, self.accelerator), self.accelerator.gather(labels)
         if text is not None:
             text = self.accelerator.gather(text)
-        return contrastive_information(critic(rows, labels, text), self.arguments.mi_estimator)
-
-    def _update(self, loss: Tensor, *names: str) -> None:
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for name in names:
-            average_gradients(self.modules[name].parameters(), self.accelerator)
-            self.optimizers[name].step()
+        with self.updates.autocast():
+            scores = critic(rows, labels, text)
+        return contrastive_information(scores.float(), self.arguments.mi_estimator)
 
 
 def make_generator(
@@ -257,7 +318,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows = rows_in_aligned_space(table, aligner, wants_text)
     else:
         rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, wants_text)
-    accelerator = make_accelerator(arguments)
     generator = make_generator(
         rows,
         arguments,
@@ -265,10 +325,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         fingerprint=aligned_fingerprint(table.fingerprint, aligner),
         corpora=merged_corpora(training_corpora(table, arguments.licence), aligner),
     )
-    training = GeneratorTraining(generator, rows, arguments, accelerator)
-    run_training(training, arguments, accelerator, "generator")
-    if accelerator.is_main_process:
-        training.averaged.save_pretrained(arguments.output_dir)
+    with open_run(arguments, table_digest(table, aligner)) as run:
+        training = GeneratorTraining(generator, rows, arguments, run.accelerator)
+        run_training(training, arguments, run, "generator")
+        run.finish(training.averaged)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From a table of pooled states to the rows that generator and head train on, in one of the two spaces."""
 
 import copy
+import hashlib
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -152,6 +153,18 @@ def rows_in_aligned_space(table: FeatureTable, aligner: MiseAligner, text: bool 
 def aligned_fingerprint(fingerprint: dict, aligner: MiseAligner | None) -> dict:
     """The features' fingerprint, with the aligner's weights where the features are its embeddings."""
     return fingerprint if aligner is None else {**fingerprint, "aligner": weights_sha256(aligner.audio_tower)}
+
+
+def table_digest(table: FeatureTable, *models: PreTrainedModel | None) -> str:
+    """SHA-256 of what a training learns from: states, labels, and the models that it is built on."""
+    digest = hashlib.sha256()
+    for values in (table.audio_states, table.text_states, table.labels):
+        if values is not None:
+            digest.update(f"{values.dtype}{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).data)
+    for model in models:
+        digest.update(b"" if model is None else weights_sha256(model).encode())
+    return digest.hexdigest()
 
 
 def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dict]:
