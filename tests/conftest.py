@@ -45,7 +45,7 @@ def tiny_generator() -> MiseGenerator:
         paired_text_size=4,
         hidden_size=16,
         state_size=10,
-        state_layer=1,
+        state_layers=[1],
         id2label=dict(enumerate(LABELS)),
         feature_fingerprint={"pooling": "mean+std", "audio_layers": [1, 2], "sampling_rate": 16000},
     )

@@ -85,12 +85,17 @@ def run_cell(
     require_unseen(train, test)
     result = CellResult()
     plain = tune_plain(train, seed)
-    best, layer = plain.best, plain.layer
+    best, layers = plain.best, plain.layers
     rows, labels = plain.rows, train.labels
-    features, test_features = rows.features.numpy(), project(rows, test.layer(layer))
+    features, test_features = rows.features.numpy(), project(rows, test.layer(layers))
     result.predictions = plain.predict(test, seed)
     result.plain = plain
-    result.choices = {"layer": layer, "family": best.family, "setting": best.setting, "inner_uar": best.inner_uar}
+    result.choices = {
+        "layers": list(layers),
+        "family": best.family,
+        "setting": best.setting,
+        "inner_uar": best.inner_uar,
+    }
     wanted = np.arange(len(labels)) % len(train.label_names)
     for name, control in CONTROLS.items():
         made = control(features, labels, wanted, seed).astype(np.float32)
@@ -129,18 +134,18 @@ def _generators(
     steps: int,
 ) -> None:
     """The label-only GAN and MISE in the encoder space; their rows are lifted to states for the plain classifier."""
-    layer = plain.layer
-    arguments = GeneratorArguments(steps=steps, layer=layer, seed=seed)
-    rows = rows_in_encoder_space(train, layer, arguments.feature_size)
+    layers = plain.layers
+    arguments = GeneratorArguments(steps=steps, layers=list(layers), seed=seed)
+    rows = rows_in_encoder_space(train, layers, arguments.feature_size)
     measures = SyntheticMeasures(
-        rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed, information=False
+        rows.features.numpy(), train, project(rows, test.layer(layers)), test, seed, information=False
     )
     result.measures[REAL_ENCODER] = measure_real(measures)
     for name, weight in ((LABEL_ONLY, 0.0), (MISE_ENCODER, arguments.mi_weight)):
         curve: list[dict[str, float]] = []
         generator = train_generator(
             rows,
-            GeneratorArguments(steps=steps, layer=layer, seed=seed, mi_weight=weight),
+            GeneratorArguments(steps=steps, layers=list(layers), seed=seed, mi_weight=weight),
             label_names=train.label_names,
             fingerprint=train.fingerprint,
             corpora=training_corpora(train, licence),
@@ -154,7 +159,7 @@ def _generators(
         )
         found = measure_synthetic(measures, _drawer(generator, wanted), wanted)
         if withheld is not None:
-            reference = project(rows, withheld.layer(layer))
+            reference = project(rows, withheld.layer(layers))
             found["memorisation"] = measure_memorisation(made.numpy(), measures.features, train, reference, withheld)
         result.measures[name] = found
         result.curves[name] = _thinned(curve)

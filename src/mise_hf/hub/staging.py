@@ -227,7 +227,7 @@ def _refuse_other_encoder(config: Any, encoder: str) -> None:
     from mise_hf.features.encoders import load_audio_encoder
 
     trained = (config.feature_fingerprint or {}).get("audio_encoder") or {}
-    layers = list(config.audio_layers) if hasattr(config, "audio_layers") else [config.state_layer]
+    layers = list(config.audio_layers) if hasattr(config, "audio_layers") else list(config.state_layers)
     given = load_audio_encoder(encoder, layers).identity
     digest = given.get("weights_sha256")
     if trained.get("weights_sha256") not in (None, digest):

@@ -107,7 +107,7 @@ def from_generator(
             generator.config.feature_fingerprint, table.fingerprint, ("audio_encoder", "pooling"),
             our_name="the generator", their_name="--real",
         )  # fmt: skip
-    layer = args.layer if args.layer is not None else generator.config.state_layer
+    layer = args.layer if args.layer is not None else generator.config.state_layers
     if layer is None:
         raise ValueError(f"{args.synthetic!r} does not say which encoder layer it was trained on; give --layer")
     with torch.no_grad():

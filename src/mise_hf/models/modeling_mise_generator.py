@@ -146,6 +146,7 @@ class MiseGenerator(MisePreTrainedModel):
         text_embeds: Tensor | None = None,
         num_samples: int | None = None,
         *,
+        speakers: Sequence[int] | Tensor | None = None,
         generator: torch.Generator,
     ) -> MiseGeneratorOutput:
         """Draw one feature, or `num_samples` in a row, for each label.
@@ -154,27 +155,37 @@ class MiseGenerator(MisePreTrainedModel):
             labels: emotion names or ids, (rows,).
             text_embeds: t, (rows, text size), or None.
             num_samples: features for each label (and text); one where not given.
+            speakers: a number for each label, (rows,): rows with the same number and emotion are of one synthetic
+                speaker and share the speaker's part of the noise. None gives every row a speaker of its own.
             generator: source of the noise: the same state gives the same features.
 
         Returns:
             `MiseGeneratorOutput` of float32 tensors with one row for each label, on the model's device.
 
         Raises:
-            ValueError: for a label that the checkpoint does not know.
+            ValueError: for a label that the checkpoint does not know, or speakers for a generator without their noise.
         """
         ids = self.label_ids(labels)
+        voice = None if speakers is None else self._voice_of(torch.as_tensor(speakers), ids)
         if num_samples is not None:
             if num_samples < 1:
                 raise ValueError(f"num_samples is {num_samples}; wanted 1 or more")
             ids = ids.repeat_interleave(num_samples)
             text_embeds = None if text_embeds is None else text_embeds.repeat_interleave(num_samples, dim=0)
+            voice = None if voice is None else voice.repeat_interleave(num_samples)
         device = self.class_means.weight.device
         was_training = self.training
         self.eval()
         features, texts = [], []
+        if voice is not None:
+            shape = (int(voice.max()) + 1 if len(voice) else 0, self.config.speaker_noise_size)
+            voices = torch.randn(shape, generator=generator, device=generator.device)
         for start in range(0, len(ids), ROWS_AT_ONCE):
             part = ids[start : start + ROWS_AT_ONCE]
             noise = torch.randn(len(part), self.config.noise_size, generator=generator, device=generator.device)
+            if voice is not None:
+                chosen = voice[start : start + ROWS_AT_ONCE].to(voices.device)
+                noise[:, : self.config.speaker_noise_size] = voices[chosen]
             text = None if text_embeds is None else text_embeds[start : start + ROWS_AT_ONCE].to(device)
             made = self(noise.to(device, self.dtype), part.to(device), text)
             features.append(made.features.float())
@@ -186,6 +197,14 @@ class MiseGenerator(MisePreTrainedModel):
             features=torch.cat(features) if features else empty,
             text_features=torch.cat([text.float() for text in texts]) if paired else None,
         )
+
+    def _voice_of(self, speakers: Tensor, ids: Tensor) -> Tensor:
+        """A number from 0 for each pair of speaker and emotion, int64 (rows,)."""
+        if not self.config.speaker_noise_size:
+            raise ValueError("speakers given; wanted None: this generator's speaker_noise_size is 0")
+        if speakers.shape != ids.shape:
+            raise ValueError(f"speakers have shape {tuple(speakers.shape)}; wanted {tuple(ids.shape)}, one a label")
+        return torch.stack([speakers.to(ids), ids]).unique(dim=1, return_inverse=True)[1]
 
     def label_ids(self, labels: Sequence[str] | Sequence[int] | Tensor) -> Tensor:
         """Emotion names or ids -> int64 (rows,) on the CPU.
@@ -202,16 +221,22 @@ class MiseGenerator(MisePreTrainedModel):
         return torch.tensor([names[v] if isinstance(v, str) else int(v) for v in labels], dtype=torch.int64)
 
     @torch.no_grad()
-    def start_from(self, features: Tensor, labels: Tensor, shrinkage: float = 0.1) -> "MiseGenerator":
+    def start_from(
+        self, features: Tensor, labels: Tensor, speakers: Tensor | None = None, shrinkage: float = 0.1
+    ) -> "MiseGenerator":
         """Set class means and the noise factor to those of the training rows; returns itself.
+
+        With speaker noise, its columns of the factor reproduce how a speaker's mean of an emotion differs from that of
+        all speakers, and the other columns the rest of the covariance within a class.
 
         Args:
             features: (rows, feature size + paired text size).
             labels: int64 (rows,), every class at least once.
+            speakers: int64 (rows,), for a generator with speaker noise.
             shrinkage: share of the shared covariance replaced by a multiple of the identity (0 to 1).
 
         Raises:
-            ValueError: for a class without a row.
+            ValueError: for a class without a row, or no speakers for a generator with speaker noise.
         """
         counts = torch.bincount(labels, minlength=self.config.num_labels)
         if (counts == 0).any():
@@ -225,12 +250,32 @@ class MiseGenerator(MisePreTrainedModel):
         size = len(covariance)
         # Identity in proportion to the overall variance; a clip of the corpus never seen again keeps some room.
         covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / size * torch.eye(size).double()
-        values, vectors = torch.linalg.eigh(covariance)
-        keep = min(size, self.config.noise_size)
-        factor = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :keep]
+        shared = self.config.speaker_noise_size
+        if shared and speakers is None:
+            raise ValueError(f"speakers are None; wanted one a row: speaker_noise_size is {shared}")
+        self.noise_factor.weight.zero_()
+        if shared:
+            between = _factor((1 - shrinkage) * _speaker_covariance(residual, labels, speakers), shared)
+            self.noise_factor.weight[:, : between.shape[1]] = between.to(self.noise_factor.weight.dtype)
+            covariance = covariance - between @ between.t()
+        factor = _factor(covariance, self.config.noise_size - shared)
         self.feature_mean.copy_(features.mean(0))
         self.feature_scale.copy_(features.std(0, correction=0))
         self.class_means.weight.copy_(means)
-        self.noise_factor.weight.zero_()
-        self.noise_factor.weight[:, :keep] = factor.to(self.noise_factor.weight.dtype)
+        self.noise_factor.weight[:, shared : shared + factor.shape[1]] = factor.to(self.noise_factor.weight.dtype)
         return self
+
+
+def _factor(covariance: Tensor, columns: int) -> Tensor:
+    """The leading eigenvectors times the roots of their eigenvalues: float64 (size, up to `columns`)."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :columns]
+
+
+def _speaker_covariance(residual: Tensor, labels: Tensor, speakers: Tensor) -> Tensor:
+    """Covariance of the means of each speaker's rows of an emotion about the emotion's mean: (size, size)."""
+    voice = torch.stack([speakers.to(labels), labels]).unique(dim=1, return_inverse=True)[1]
+    counts = torch.bincount(voice).double()
+    means = torch.zeros(len(counts), residual.shape[1], dtype=residual.dtype).index_add_(0, voice, residual)
+    # Weighted by rows, as the covariance within a class is, so that the difference of the two has no negative part.
+    return (means / counts[:, None].sqrt()).t() @ (means / counts[:, None].sqrt()) / len(residual)

@@ -98,9 +98,14 @@ class GeneratorArguments(RunArguments):
     steps: int = field(default=500, metadata={"help": "optimiser steps of critic and generator each"})
     learning_rate: float = field(default=2e-4, metadata={"help": "learning rate of Adam"})
     aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
-    layer: int = field(default=3, metadata={"help": "encoder layer whose states the encoder space is made of"})
+    layers: list[int] = field(
+        default_factory=lambda: [3], metadata={"help": "encoder layers whose states the encoder space is made of"}
+    )
     feature_size: int = field(default=64, metadata={"help": "principal components of the encoder space"})
     text: bool = field(default=False, metadata={"help": "condition on the transcript"})
+    speaker_noise_size: int = field(
+        default=0, metadata={"help": "dimensions of the noise that one speaker's utterances of an emotion share"}
+    )
     paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
     hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
     mi_weight: float = field(default=0.1, metadata={"help": "weight of the mutual-information regulariser"})
@@ -125,6 +130,7 @@ class GeneratorArguments(RunArguments):
         for name, low, high in (
             ("mi_weight", 0, 1e3),
             ("penalty_weight", 0, 1e6),
+            ("speaker_noise_size", 0, 4096),
             ("penalty_every", 1, 1e6),
             ("instance_noise", 0, 100),
             ("ema_decay", 0, 0.999999),
@@ -142,7 +148,9 @@ class ClassifierArguments(RunArguments):
     generator: str = field(default="", metadata={"help": "generator checkpoint whose features are mixed in"})
     ratio: float = field(default=0.5, metadata={"help": "share of synthetic rows in a batch, with a generator"})
     aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
-    layer: int = field(default=3, metadata={"help": "encoder layer, without aligner and generator"})
+    layers: list[int] = field(
+        default_factory=lambda: [3], metadata={"help": "encoder layers, without aligner and generator"}
+    )
     feature_size: int = field(default=128, metadata={"help": "principal components, without aligner and generator"})
     modality: Literal["audio", "audio+text"] = field(default="audio", metadata={"help": "what the head takes"})
     head: Literal["linear", "mlp"] = field(default="mlp", metadata={"help": "kind of head"})

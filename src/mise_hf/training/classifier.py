@@ -126,7 +126,7 @@ def make_classifier(
         aligner_config=None if aligner is None else aligner.config,
         space="encoder" if aligner is None else "aligned",
         state_size=len(rows.space.mean) if rows.space is not None else aligner.config.audio_state_size,
-        state_layer=rows.layer if rows.layer is not None else 0,
+        state_layers=rows.layers if rows.layers is not None else (0,),
         feature_size=rows.features.shape[1],
         text_size=rows.text.shape[1] if arguments.modality == "audio+text" else 0,
         head=arguments.head,
@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif generator is not None:
         rows = rows_in_space_of(table, generator, text)
     else:
-        rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, text)
+        rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, text)
     model = make_classifier(
         rows,
         arguments,

@@ -81,7 +81,7 @@ class GeneratorTraining:
             self.target = torch.cat([rows.features, rows.text], dim=1)
         self.text = rows.text if config.text_size else None
         self.sampler = BalancedSampler(rows.labels, config.num_labels)
-        generator.start_from(self.target, rows.labels)
+        generator.start_from(self.target, rows.labels, rows.speakers)
         size = self.target.shape[1]
         # One number for all dimensions: principal components keep their proportions, critics see values around one.
         self.unit = self.target.std().to(device)
@@ -273,13 +273,14 @@ def make_generator(
     paired = text_size if arguments.paired else 0
     config = MiseGeneratorConfig(
         feature_size=feature_size,
-        noise_size=feature_size + paired,
+        noise_size=feature_size + paired + arguments.speaker_noise_size,
+        speaker_noise_size=arguments.speaker_noise_size,
         text_size=text_size if arguments.text else 0,
         paired_text_size=paired,
         hidden_size=arguments.hidden_size,
         space="encoder" if rows.space is not None else "aligned",
         state_size=0 if rows.space is None else len(rows.space.mean),
-        state_layer=rows.layer,
+        state_layers=rows.layers,
         id2label=dict(enumerate(label_names)),
         feature_fingerprint=fingerprint,
         training_corpora=corpora,
@@ -317,7 +318,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if aligner is not None:
         rows = rows_in_aligned_space(table, aligner, wants_text)
     else:
-        rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, wants_text)
+        rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, wants_text)
     generator = make_generator(
         rows,
         arguments,

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,14 +30,16 @@ class TrainingRows:
         labels: int64 (rows,).
         text: float32 (rows, text size), or None.
         space: the encoder space that made the features; None in the aligned space.
-        layer: encoder layer of the encoder space; None in the aligned space.
+        layers: encoder layers of the encoder space; None in the aligned space.
+        speakers: int64 (rows,), a number for each speaker; None where a generator has no use for them.
     """
 
     features: Tensor
     labels: Tensor
     text: Tensor | None
     space: MiseFeatureSpace | None
-    layer: int | None
+    layers: tuple[int, ...] | None
+    speakers: Tensor | None = None
 
 
 def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
@@ -92,6 +95,11 @@ def text_states(table: FeatureTable) -> Tensor | None:
     return None if table.text_states is None else torch.from_numpy(table.text_states.astype(np.float32))
 
 
+def speaker_numbers(table: FeatureTable) -> Tensor:
+    """A number from 0 for each speaker, int64 (rows,)."""
+    return torch.from_numpy(np.unique(table.speakers, return_inverse=True)[1].astype(np.int64))
+
+
 def sentence_embeddings(table: FeatureTable) -> Tensor:
     """Mean over tokens of the last text layer, scaled to unit length: float32 (rows, hidden).
 
@@ -104,13 +112,23 @@ def sentence_embeddings(table: FeatureTable) -> Tensor:
     return F.normalize(states[:, -1, : states.shape[2] // 2], dim=1)
 
 
-def rows_in_encoder_space(table: FeatureTable, layer: int, feature_size: int, text: bool = False) -> TrainingRows:
-    """Standardised principal components of one layer's states, fitted on these rows."""
-    states = torch.from_numpy(table.layer(layer))
+def rows_in_encoder_space(
+    table: FeatureTable, layers: int | Sequence[int], feature_size: int, text: bool = False
+) -> TrainingRows:
+    """Standardised principal components of one layer's states, or of several side by side, fitted on these rows."""
+    states = torch.from_numpy(table.layer(layers))
     size = min(feature_size, states.shape[1], len(states) - 1)
     space = MiseFeatureSpace(states.shape[1], size).fit(states)
     labels = torch.from_numpy(table.labels)
-    return TrainingRows(space.project(states), labels, sentence_embeddings(table) if text else None, space, layer)
+    chosen = (layers,) if isinstance(layers, int) else tuple(layers)
+    return TrainingRows(
+        space.project(states),
+        labels,
+        sentence_embeddings(table) if text else None,
+        space,
+        chosen,
+        speaker_numbers(table),
+    )
 
 
 def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool = False) -> TrainingRows:
@@ -124,12 +142,14 @@ def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool =
         raise ValueError(
             f"the features have the labels {list(table.label_names)}; wanted the generator's {list(names)}"
         )
-    states = torch.from_numpy(table.layer(generator.config.state_layer))
+    states = torch.from_numpy(table.layer(generator.config.state_layers))
     space = copy.deepcopy(generator.space)
     space.adopt(states)
     labels = torch.from_numpy(table.labels)
     text_rows = sentence_embeddings(table) if text else None
-    return TrainingRows(space.project(states), labels, text_rows, space, generator.config.state_layer)
+    return TrainingRows(
+        space.project(states), labels, text_rows, space, tuple(generator.config.state_layers), speaker_numbers(table)
+    )
 
 
 @torch.no_grad()
@@ -147,7 +167,9 @@ def rows_in_aligned_space(table: FeatureTable, aligner: MiseAligner, text: bool 
     if text and states is None:
         raise ValueError("the features hold no text_states; wanted transcripts: extract with --text-encoder")
     out = aligner(audio_states=audio_states(table), text_states=states)
-    return TrainingRows(out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None)
+    return TrainingRows(
+        out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None, speaker_numbers(table)
+    )
 
 
 def aligned_fingerprint(fingerprint: dict, aligner: MiseAligner | None) -> dict:
