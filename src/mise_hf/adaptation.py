@@ -1,8 +1,8 @@
 """What a shared generator believes of its emotions, and what a few rows of another corpus make of it.
 
-A generator of another corpus knows where emotions lie and how utterances scatter about them, but not this language, these
-microphones, these people. So its samples are a prior, not training rows: class means with the covariance by which a
-speaker's mean of an emotion differs from everyone's (how far people may disagree, and in which directions), and the
+A generator of another corpus knows where emotions lie and how utterances scatter about them, but not this language,
+these microphones, these people. So its samples are a prior, not training rows: class means with the covariance by which
+a speaker's mean of an emotion differs from everyone's (how far people may disagree, and in which directions), and the
 covariance within a class. The few rows of the target move it to a posterior: maximum a posteriori class means, with the
 prior's strength by empirical Bayes, and a within-class covariance of residuals about those means. Everything is in
 closed form, in the generator's own feature space. Pure functions of arrays.
@@ -66,15 +66,38 @@ def posterior_of(
 ) -> Posterior:
     """Move the prior to the target's rows.
 
-    An emotion that the prior does not know keeps its own mean. Residuals are taken about the posterior means: about
-    their own means, a handful of rows would look far tighter than they are.
-
     Args:
         prior: of the generator.
         features: float (rows, dim), the target's training rows in the generator's space.
         labels: int (rows,), each class of `names` at least once.
         names: the target's emotions, in the order of `labels`.
         settings: see there.
+
+    Raises:
+        ValueError: for a class without a row, or no emotion in common.
+    """
+    means = posterior_means(prior, features, labels, names, settings.trust)
+    residual = features - means[labels]
+    return Posterior(means, posterior_covariance(prior, residual.T @ residual / len(residual), settings))
+
+
+def posterior_covariance(prior: Prior, covariance: np.ndarray, settings: Settings) -> np.ndarray:
+    """Within-class covariance: that of the target's residuals, the prior's shape, and the identity; (dim, dim).
+
+    Residuals are taken about the posterior means: about their own means, a handful of rows would look far tighter than
+    they are.
+    """
+    level = np.trace(covariance) / len(covariance)
+    mixed = (1 - settings.source_share) * covariance + settings.source_share * level * _unit(prior.covariance)
+    return (1 - settings.shrinkage) * mixed + settings.shrinkage * level * np.eye(len(covariance))
+
+
+def posterior_means(
+    prior: Prior, features: np.ndarray, labels: np.ndarray, names: tuple[str, ...], trust: float
+) -> np.ndarray:
+    """Maximum a posteriori class means, float (classes, dim); arguments and errors as in `posterior_of`.
+
+    An emotion that the prior does not know keeps its own mean.
 
     Raises:
         ValueError: for a class without a row, or no emotion in common.
@@ -89,18 +112,13 @@ def posterior_of(
     noise = ((features - means[labels]) ** 2).sum() / max(len(features) - classes, 1) / dim
     # Squared distance to the prior's mean, less what the noise of a mean of few rows explains.
     apart = [((means[label] - prior.means[there]) ** 2).sum() / dim - noise / counts[label] for label, there in shared]
-    disagreement = max(float(np.mean(apart)), LEAST_DISAGREEMENT * noise) / settings.trust
+    disagreement = max(float(np.mean(apart)), LEAST_DISAGREEMENT * noise) / trust
     spread = disagreement * _with_isotropic(prior.speaker_covariance, ISOTROPIC_SPEAKERS)
     scatter = noise * _with_isotropic(prior.covariance, ISOTROPIC_NOISE)
     for label, there in shared:
         gain = np.linalg.solve(spread + scatter / counts[label], means[label] - prior.means[there])
         means[label] = prior.means[there] + spread @ gain
-    residual = features - means[labels]
-    covariance = residual.T @ residual / len(residual)
-    level = np.trace(covariance) / dim
-    covariance = (1 - settings.source_share) * covariance + settings.source_share * level * _unit(prior.covariance)
-    covariance = (1 - settings.shrinkage) * covariance + settings.shrinkage * level * np.eye(dim)
-    return Posterior(means, covariance)
+    return means
 
 
 def shared_emotions(prior: Prior, names: tuple[str, ...]) -> list[tuple[int, int]]:

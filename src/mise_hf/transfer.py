@@ -7,13 +7,22 @@ whose space takes the target's own states in.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 
 import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
 
-from mise_hf.adaptation import Posterior, Prior, Settings, log_posterior, posterior_of, shared_emotions
+from mise_hf.adaptation import (
+    Posterior,
+    Prior,
+    Settings,
+    log_posterior,
+    posterior_covariance,
+    posterior_means,
+    posterior_of,
+    shared_emotions,
+)
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -173,9 +182,8 @@ def adapt(generator: MiseGenerator, transfer: Transfer, table: FeatureTable) -> 
     adapted.load_state_dict({name: value.to(new[name].dtype) for name, value in weights.items()})
     adapted.space.load_state_dict(transfer.space.state_dict())
     adapted.feature_mean.copy_(means.mean(0))
-    adapted.feature_scale.copy_(
-        (means.var(0, correction=0) + torch.from_numpy(np.diag(transfer.posterior.covariance).copy())).sqrt()
-    )
+    within = torch.from_numpy(transfer.posterior.covariance).diagonal()
+    adapted.feature_scale.copy_((means.var(0, correction=0) + within).sqrt())
     return adapted.eval()
 
 
@@ -226,9 +234,13 @@ def _choose(
         space = target_space(generator, prior, states[fit], labels[fit], names)
         rows, held_rows = _features(space, states[fit]), _features(space, states[held])
         truth.append(labels[held])
-        for settings in GRID:
-            posterior = posterior_of(prior, rows, labels[fit], names, settings)
-            found[settings].append(log_posterior(posterior, held_rows))
+        for trust, group in groupby(GRID, key=lambda settings: settings.trust):
+            means = posterior_means(prior, rows, labels[fit], names, trust)
+            residual = rows - means[labels[fit]]
+            covariance = residual.T @ residual / len(residual)
+            for settings in group:
+                posterior = Posterior(means, posterior_covariance(prior, covariance, settings))
+                found[settings].append(log_posterior(posterior, held_rows))
     if not truth:
         return FALLBACK
     answers = np.concatenate(truth)
