@@ -4,7 +4,6 @@ import argparse
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +13,6 @@ from huggingface_hub import HfApi, ModelCard
 from isolated import mise_hf, python
 from loopback import WRITER
 
-import mise_hf.metrics.mise_quality as metric
 from mise_hf import MiseGenerator
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features.encoders import load_audio_encoder
@@ -227,12 +225,3 @@ def test_an_extracted_feature_folder_goes_up_without_traces_of_this_machine(clie
     assert {name.split("/")[0] for name in files} == {".gitattributes", "README.md", "data", "mise_manifest.json"}
     rows = pq.read_table(pa.BufferReader(next(data for name, data in files.items() if name.endswith(".parquet"))))
     assert rows.num_rows == 20
-
-
-def test_the_metric_goes_up_as_a_space(client):
-    if not (Path(metric.__file__).parent / "README.md").is_file():
-        pytest.skip("the metric's folder has no README.md yet, without which it is no Space")
-    assert publish("mise_quality", "--repo", "org/mise_quality") == 0
-    files = files_of(client, "spaces/org/mise_quality")
-    assert {"README.md", "app.py", "requirements.txt", "mise_quality.py", "mise_manifest.json"} <= set(files)
-    assert ModelCard(files["README.md"].decode()).data.to_dict()["sdk"] == "gradio"

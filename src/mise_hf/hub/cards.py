@@ -151,6 +151,7 @@ def dataset_card(
     return _page(
         metadata.to_yaml(),
         "dataset.md",
+        repo=repo,
         title=repo.rpartition("/")[2],
         rows=rows,
         labels=_labels(dict(enumerate(labels))),

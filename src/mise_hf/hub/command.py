@@ -9,6 +9,8 @@ from typing import Any
 MODELS = ("aligner", "generator", "ser")
 METRIC = "mise_quality"
 EMBEDDED = "emodb"
+# How the Hub's own addresses begin, and what is there; models have no such beginning.
+KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -43,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="publish a generator that memorises or was not measured, and say so",
     )
     parser.add_argument(
-        "--verify", metavar="ORG/NAME", help="download a published model and compare it with its manifest"
+        "--verify",
+        metavar="[KIND/]ORG/NAME",
+        help="download what was published and compare it with its manifest: ORG/NAME for a model, datasets/ORG/NAME, "
+        "spaces/ORG/NAME",
     )
 
 
@@ -68,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from mise_hf.hub.checks import verify_repo
 
-    count = verify_repo(_repo(args.verify), revision=None if args.revision == "main" else args.revision)
+    folder, _, name = args.verify.partition("/")
+    kind, name = (KINDS[folder], name) if folder in KINDS else ("model", args.verify)
+    revision = None if args.revision == "main" else args.revision
+    count = verify_repo(_repo(name), kind=kind, revision=revision)
     print(f"{args.verify}: {count} files, each as its manifest says")
     return 0
 
