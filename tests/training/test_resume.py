@@ -44,68 +44,82 @@ def require_equal(first, second):
     assert set(events.Tags()["scalars"]) == {name for line in metrics for name in line} - {"step"}
 
 
-def kill_and_go_on(kills, folder, whole):
-    """`kills`: for each run its training, then where it is killed, and where again when it goes on."""
+def random_kills(seed: int, rounds: int) -> list[tuple]:
+    """For each training `rounds` runs: its name, and where it is killed, and where again when it goes on."""
+    rng = random.Random(seed)
+    return [
+        (name, *sorted((rng.randrange(STEPS), rng.choice(PLACES)) for _ in range(1 + (name == "generator"))))
+        for name in MODULES
+        for _ in range(rounds)
+    ]
+
+
+def killed_runs(kills, folder):
+    """Jobs of the kills, and for each run its training and folder."""
     runs = [(name, folder / f"{number}-{name}", places) for number, (name, *places) in enumerate(kills)]
     jobs = [
         [process(name, [*COMMON, "--output_dir", str(run)], die=place)]
         for name, run, places in runs
         for place in places
     ]
-    for (one,) in run_jobs(folder, jobs):
+    return jobs, [(name, run) for name, run, _ in runs]
+
+
+def require_that_killed_runs_go_on(results, runs, whole):
+    for (one,) in results:
         assert one["status"] == -9, one
-    for name, run, _ in runs:
+    for name, run in runs:
         assert not (run / "model.safetensors").exists()
         MODULES[name].main([*COMMON, "--output_dir", str(run)])
         require_equal(whole / name, run)
 
 
-def test_killed_at_a_random_step_each_training_goes_on_bit_exactly(tmp_path, whole):
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Runs that ended early, each in its way, by one process that has imported everything: results by the way."""
+    folder = tmp_path_factory.mktemp("ended")
     seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    kills = [(name, (rng.randrange(STEPS), rng.choice(PLACES))) for name in MODULES]
-    # Twice within moments: event files carry the second in their names.
-    kills[1] = (*kills[1], (STEPS - 1, "logged"))
-    print(kills)
-    kill_and_go_on(kills, tmp_path, whole)
+    kills, runs = killed_runs(random_kills(seed, 1), folder)
+    jobs = {f"kill {number}": job for number, job in enumerate(kills)}
+    rarely = [*COMMON, "--save_every", "100"]
+    for kind in ("SIGTERM", "SIGINT"):
+        jobs[kind] = [process("generator", [*rarely, "--output_dir", str(folder / kind)], die=[4, kind])]
+    jobs["two"] = two_processes(folder, "generator", [*rarely, "--output_dir", str(folder / "two")])
+    jobs["two"][1]["die"] = [4, "SIGTERM"]
+    jobs["broken"] = [process("generator", [*COMMON, "--output_dir", str(folder / "broken")], die=[7, "logged"])]
+    jobs["rivals"] = [process("aligner", [*COMMON, "--output_dir", str(folder / "rivals")]) for _ in range(2)]
+    results = dict(zip(jobs, run_jobs(folder, list(jobs.values())), strict=True))
+    return {"folder": folder, "seed": seed, "runs": runs, **results}
+
+
+def test_killed_at_a_random_step_each_training_goes_on_bit_exactly(ended, whole):
+    """The generator twice within moments: event files carry the second of their start in their names."""
+    print(f"seed {ended['seed']}: {random_kills(ended['seed'], 1)}")
+    kills = [result for name, result in ended.items() if name.startswith("kill")]
+    require_that_killed_runs_go_on(kills, ended["runs"], whole)
 
 
 @pytest.mark.slow
 def test_twenty_kills_of_each_training(tmp_path, whole):
-    rng = random.Random(0)
-    kills = [
-        (name, *sorted((rng.randrange(STEPS), rng.choice(PLACES)) for _ in range(rng.randint(1, 3))))
-        for name in MODULES
-        for _ in range(20)
-    ]
-    kill_and_go_on(kills, tmp_path, whole)
+    jobs, runs = killed_runs(random_kills(0, 20), tmp_path)
+    require_that_killed_runs_go_on(run_jobs(tmp_path, jobs), runs, whole)
 
 
-def test_stopped_politely_a_run_saves_and_goes_on(tmp_path, whole):
+def test_stopped_politely_a_run_saves_and_goes_on(ended, whole):
     """SIGTERM and Ctrl-C in one process; SIGTERM to the second of two processes, which both leave."""
-    argv = [*COMMON, "--save_every", "100"]
-    runs = {name: tmp_path / name for name in ("SIGTERM", "SIGINT", "two")}
-    pair = two_processes(tmp_path, "generator", [*argv, "--output_dir", str(runs["two"])])
-    pair[1]["die"] = [4, "SIGTERM"]
-    jobs = [
-        [process("generator", [*argv, "--output_dir", str(runs[kind])], die=[4, kind])]
-        for kind in ("SIGTERM", "SIGINT")
-    ]
-    results = run_jobs(tmp_path, [*jobs, pair])
-    assert [[one["status"] for one in job] for job in results] == [[143], [130], [143, 143]], results
-    assert "stopped by signal 15 after 5 steps and saved" in results[0][0]["output"]
-    for name, run in runs.items():
+    for way, statuses in (("SIGTERM", [143]), ("SIGINT", [130]), ("two", [143, 143])):
+        assert [one["status"] for one in ended[way]] == statuses, ended[way]
+        run = ended["folder"] / way
         assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000005"]
-        generator.main([*argv, "--output_dir", str(run)])
-        if name != "two":
-            require_equal(whole / "generator", run)
+        generator.main([*COMMON, "--save_every", "100", "--output_dir", str(run)])
         assert len((run / "metrics.jsonl").read_text().splitlines()) == STEPS
+        if way != "two":
+            require_equal(whole / "generator", run)
+    assert "stopped by signal 15 after 5 steps and saved" in ended["SIGTERM"][0]["output"]
 
 
-def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(tmp_path, whole, capsys):
-    run = tmp_path / "run"
-    run_jobs(tmp_path, [[process("generator", [*COMMON, "--output_dir", str(run)], die=[7, "logged"])]])
+def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(ended, whole, capsys):
+    run = ended["folder"] / "broken"
     first, second = sorted((run / "checkpoints").iterdir())
     assert (first.name, second.name) == ("step-00000004", "step-00000006")
     content = bytearray((second / "state.pt").read_bytes())
@@ -117,15 +131,12 @@ def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(tmp_path, whole,
     require_equal(whole / "generator", run)
 
 
-def test_two_processes_that_know_nothing_of_each_other_do_not_share_a_folder(tmp_path):
-    run = tmp_path / "run"
-    argv = [*COMMON, "--output_dir", str(run)]
-    (job,) = run_jobs(tmp_path, [[process("aligner", argv), process("aligner", argv)]])
-    assert sorted(one["status"] for one in job) == [0, 1], job
-    loser = next(one for one in job if one["status"] == 1)
+def test_two_processes_that_know_nothing_of_each_other_do_not_share_a_folder(ended, tmp_path):
+    assert sorted(one["status"] for one in ended["rivals"]) == [0, 1], ended["rivals"]
+    loser = next(one for one in ended["rivals"] if one["status"] == 1)
     # Whether it came while the other was training or when that was done.
     assert "another process trains in" in loser["output"] or "already holds a run" in loser["output"]
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == STEPS
+    assert len((ended["folder"] / "rivals" / "metrics.jsonl").read_text().splitlines()) == STEPS
     arguments = AlignerArguments(output_dir=str(tmp_path / "held"))
     with (
         open_run(arguments, "data"),
