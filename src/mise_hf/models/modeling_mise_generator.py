@@ -222,14 +222,30 @@ class MiseGenerator(MisePreTrainedModel):
         means /= counts[:, None]
         residual = features.double() - means[labels]
         covariance = residual.t() @ residual / len(residual)
+        return self.start_from_moments(
+            means, covariance, features.mean(0), features.std(0, correction=0), shrinkage=shrinkage
+        )
+
+    @torch.no_grad()
+    def start_from_moments(
+        self, means: Tensor, covariance: Tensor, mean: Tensor, scale: Tensor, shrinkage: float = 0.1
+    ) -> "MiseGenerator":
+        """As `start_from`, from statistics of the training rows, whose size is feature size + paired text size.
+
+        Args:
+            means: float64 (labels, size), class means.
+            covariance: float64 (size, size), within the classes.
+            mean, scale: (size,), mean and standard deviation of all rows.
+            shrinkage: as in `start_from`.
+        """
         size = len(covariance)
         # Identity in proportion to the overall variance; a clip of the corpus never seen again keeps some room.
         covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / size * torch.eye(size).double()
         values, vectors = torch.linalg.eigh(covariance)
         keep = min(size, self.config.noise_size)
         factor = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :keep]
-        self.feature_mean.copy_(features.mean(0))
-        self.feature_scale.copy_(features.std(0, correction=0))
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(scale)
         self.class_means.weight.copy_(means)
         self.noise_factor.weight.zero_()
         self.noise_factor.weight[:, :keep] = factor.to(self.noise_factor.weight.dtype)
