@@ -246,8 +246,8 @@ def line(most: int) -> dict:
     }
 
 
-def write_features(folder: Path, rows: int, block: int = 10_000) -> None:
-    """A feature folder of random states of 256 numbers, one layer, in shards of 100 000 rows."""
+def write_features(folder: Path, rows: int, block: int) -> None:
+    """A feature folder of random states of 256 numbers, one layer, in shards of `block` rows."""
     columns = feature_columns(LABELS, (1, SIZE), None)
     fingerprint = {"pooling": "mean+std", "audio_layers": [3], "sampling_rate": 16000}
     rng = np.random.default_rng(0)
@@ -284,7 +284,7 @@ def stream(rows: int) -> dict:
         for count in (rows // 10, rows):
             folder = Path(home) / str(count)
             folder.mkdir()
-            write_features(folder, count)
+            write_features(folder, count, min(10_000, count // 20))
             # A step takes a batch for the critic and one for the generator.
             command = [sys.executable, "-c", STREAM, str(folder), str(folder / "run"), str(count // 2000)]
             done = subprocess.run(command, capture_output=True, text=True)
