@@ -173,30 +173,52 @@ class MiseGenerator(MisePreTrainedModel):
             ids = ids.repeat_interleave(num_samples)
             text_embeds = None if text_embeds is None else text_embeds.repeat_interleave(num_samples, dim=0)
             voice = None if voice is None else voice.repeat_interleave(num_samples)
+        if text_embeds is not None and not self.config.text_size:
+            raise ValueError("text_embeds given; wanted None: this generator was made without text (text_size is 0)")
         device = self.class_means.weight.device
-        was_training = self.training
-        self.eval()
-        features, texts = [], []
+        made = torch.empty(len(ids), self.output.out_features, device=device, dtype=self.dtype)
+        table, weight = self._folded_input()
         if voice is not None:
             shape = (int(voice.max()) + 1 if len(voice) else 0, self.config.speaker_noise_size)
             voices = torch.randn(shape, generator=generator, device=generator.device)
         for start in range(0, len(ids), ROWS_AT_ONCE):
-            part = ids[start : start + ROWS_AT_ONCE]
+            rows = slice(start, start + ROWS_AT_ONCE)
+            part = ids[rows].to(device)
             noise = torch.randn(len(part), self.config.noise_size, generator=generator, device=generator.device)
             if voice is not None:
-                chosen = voice[start : start + ROWS_AT_ONCE].to(voices.device)
-                noise[:, : self.config.speaker_noise_size] = voices[chosen]
-            text = None if text_embeds is None else text_embeds[start : start + ROWS_AT_ONCE].to(device)
-            made = self(noise.to(device, self.dtype), part.to(device), text)
-            features.append(made.features.float())
-            texts.append(made.text_features)
-        self.train(was_training)
-        empty = torch.empty(0, self.config.feature_size, device=device)
-        paired = self.config.paired_text_size and features
-        return MiseGeneratorOutput(
-            features=torch.cat(features) if features else empty,
-            text_features=torch.cat([text.float() for text in texts]) if paired else None,
-        )
+                noise[:, : self.config.speaker_noise_size] = voices[voice[rows].to(voices.device)]
+            text = None if text_embeds is None else text_embeds[rows].to(device)
+            self._make(noise.to(device, self.dtype), part, text, table, weight, made[rows])
+        features, text_features = made.float().split([self.config.feature_size, self.config.paired_text_size], dim=1)
+        paired = self.config.paired_text_size and len(ids)
+        return MiseGeneratorOutput(features=features, text_features=text_features if paired else None)
+
+    def _folded_input(self) -> tuple[Tensor, Tensor]:
+        """The input layer with the labels' part multiplied out: (labels, hidden); and its weight for noise and text."""
+        noise, label = self.config.noise_size, self.config.label_embedding_size
+        weight = self.input.weight
+        table = F.linear(self.label_embedding.weight, weight[:, noise : noise + label], self.input.bias)
+        return table, torch.cat([weight[:, :noise], weight[:, noise + label :]], dim=1)
+
+    def _make(
+        self, noise: Tensor, labels: Tensor, text: Tensor | None, table: Tensor, weight: Tensor, out: Tensor
+    ) -> None:
+        """`forward` into `out`, with no other order than that of its sums: in place, the labels' part looked up."""
+        inputs = noise
+        if self.null_text is not None:
+            rows, size = len(noise), self.config.text_size
+            if text is None:
+                text = self.null_text.expand(rows, size)
+            elif text.shape != (rows, size):
+                raise ValueError(f"text_embeds have shape {tuple(text.shape)}; wanted ({rows}, {size})")
+            inputs = torch.cat([noise, self.fill_text(text)], dim=1)
+        hidden = table.index_select(0, labels).addmm_(inputs, weight.t())
+        for layer in self.layers:
+            active = F.silu(hidden)
+            hidden.add_(layer.linear.bias).addmm_(active, layer.linear.weight.t())
+        out.copy_(self.class_means.weight.index_select(0, labels))
+        out.add_(self.output.bias).addmm_(noise, self.noise_factor.weight.t())
+        out.addmm_(F.silu(hidden, inplace=True), self.output.weight.t())
 
     def _voice_of(self, speakers: Tensor, ids: Tensor) -> Tensor:
         """A number from 0 for each pair of speaker and emotion, int64 (rows,)."""
@@ -214,6 +236,8 @@ class MiseGenerator(MisePreTrainedModel):
         """
         names = self.config.label2id
         if isinstance(labels, Tensor):
+            if labels.dtype == torch.int64 and (not len(labels) or 0 <= labels.min() <= labels.max() < len(names)):
+                return labels.cpu()
             labels = labels.tolist()
         unknown = {v for v in labels if (v not in names if isinstance(v, str) else v not in range(len(names)))}
         if unknown:
@@ -247,20 +271,45 @@ class MiseGenerator(MisePreTrainedModel):
         means /= counts[:, None]
         residual = features.double() - means[labels]
         covariance = residual.t() @ residual / len(residual)
+        between = None if speakers is None else _speaker_covariance(residual, labels, speakers)
+        return self.start_from_moments(
+            means, covariance, features.mean(0), features.std(0, correction=0), between, shrinkage=shrinkage
+        )
+
+    @torch.no_grad()
+    def start_from_moments(
+        self,
+        means: Tensor,
+        covariance: Tensor,
+        mean: Tensor,
+        scale: Tensor,
+        speaker_covariance: Tensor | None = None,
+        shrinkage: float = 0.1,
+    ) -> "MiseGenerator":
+        """As `start_from`, from statistics of the training rows, whose size is feature size + paired text size.
+
+        Args:
+            means: float64 (labels, size), class means.
+            covariance: float64 (size, size), within the classes.
+            mean, scale: (size,), mean and standard deviation of all rows.
+            speaker_covariance: float64 (size, size), of speakers' means of an emotion about the emotion's mean,
+                weighted by rows; for a generator with speaker noise.
+            shrinkage: as in `start_from`.
+        """
         size = len(covariance)
         # Identity in proportion to the overall variance; a clip of the corpus never seen again keeps some room.
         covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / size * torch.eye(size).double()
         shared = self.config.speaker_noise_size
-        if shared and speakers is None:
-            raise ValueError(f"speakers are None; wanted one a row: speaker_noise_size is {shared}")
+        if shared and speaker_covariance is None:
+            raise ValueError(f"no speakers given; wanted one a row: speaker_noise_size is {shared}")
         self.noise_factor.weight.zero_()
         if shared:
-            between = _factor((1 - shrinkage) * _speaker_covariance(residual, labels, speakers), shared)
+            between = _factor((1 - shrinkage) * speaker_covariance, shared)
             self.noise_factor.weight[:, : between.shape[1]] = between.to(self.noise_factor.weight.dtype)
             covariance = covariance - between @ between.t()
         factor = _factor(covariance, self.config.noise_size - shared)
-        self.feature_mean.copy_(features.mean(0))
-        self.feature_scale.copy_(features.std(0, correction=0))
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(scale)
         self.class_means.weight.copy_(means)
         self.noise_factor.weight[:, shared : shared + factor.shape[1]] = factor.to(self.noise_factor.weight.dtype)
         return self

@@ -84,8 +84,9 @@ class AlignerTraining:
         text_ids = None if self.text_ids is None else self._gather(self.text_ids[chosen])
         self.aligner.add_loss(everything, self._gather(self.labels[chosen]), text_ids)
         for name in ("loss", "emotion_loss", "contrastive_loss", "mi_bound"):
-            if everything[name] is not None:
-                metrics.add(name, everything[name])
+            value = getattr(everything, name)
+            if value is not None:
+                metrics.add(name, value)
         return everything.loss
 
     def _gather(self, values: Tensor) -> Tensor:

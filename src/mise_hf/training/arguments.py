@@ -123,6 +123,17 @@ class GeneratorArguments(RunArguments):
     )
     ema_decay: float = field(default=0.99, metadata={"help": "decay of the averaged generator that is saved"})
     text_dropout: float = field(default=0.1, metadata={"help": "share of rows trained without their text"})
+    stream: bool = field(
+        default=False,
+        metadata={
+            "help": "read the feature folder's shards as they are needed: every row once an epoch, labels as "
+            "often as the corpus has them"
+        },
+    )
+    buffer_rows: int = field(default=65536, metadata={"help": "rows among which a stream is shuffled"})
+    stream_lanes: int = field(
+        default=8, metadata={"help": "independent readers of a stream; each process takes its share of them"}
+    )
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
@@ -135,9 +146,17 @@ class GeneratorArguments(RunArguments):
             ("instance_noise", 0, 100),
             ("ema_decay", 0, 0.999999),
             ("text_dropout", 0, 1),
+            ("buffer_rows", 1, 1e9),
+            ("stream_lanes", 1, 1e6),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted {low} to {high}")
+        if self.stream and self.speaker_noise_size:
+            raise ValueError(
+                f"stream is on and speaker_noise_size is {self.speaker_noise_size}; wanted 0: a stream does not keep speakers"
+            )
+        if self.stream and self.features == "emodb":
+            raise ValueError("stream is on and features is 'emodb'; wanted a folder that `mise-hf extract` wrote")
 
 
 @dataclass

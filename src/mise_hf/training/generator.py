@@ -40,7 +40,10 @@ from mise_hf.training.rows import (
     training_corpora,
 )
 from mise_hf.training.run_folder import open_run
-from mise_hf.training.sampling import BalancedSampler, step_generator
+from mise_hf.training.sampling import step_generator
+from mise_hf.training.sources import Source, TableSource
+from mise_hf.training.stream_index import read_index, stream_corpora
+from mise_hf.training.stream_rows import StreamedRows, StreamSource
 from mise_hf.training.updates import MeanMetrics, Updates, trainable
 
 # Adam's first moment off: a GAN's gradients turn round too quickly for momentum.
@@ -71,21 +74,21 @@ class GeneratorTraining:
     """State of a generator's training; `averaged` is the generator to keep."""
 
     def __init__(
-        self, generator: MiseGenerator, rows: TrainingRows, arguments: GeneratorArguments, accelerator: Accelerator
+        self,
+        generator: MiseGenerator,
+        rows: TrainingRows | StreamedRows,
+        arguments: GeneratorArguments,
+        accelerator: Accelerator,
     ):
         config = generator.config
         self.arguments, self.accelerator = arguments, accelerator
         device = accelerator.device
-        self.target = rows.features
-        if config.paired_text_size:
-            self.target = torch.cat([rows.features, rows.text], dim=1)
-        self.text = rows.text if config.text_size else None
-        self.sampler = BalancedSampler(rows.labels, config.num_labels)
-        generator.start_from(self.target, rows.labels, rows.speakers)
-        size = self.target.shape[1]
+        self.source = _source(rows, arguments, config)
+        self.source.start(generator)
+        size = len(self.source.scale)
         # One number for all dimensions: principal components keep their proportions, critics see values around one.
-        self.unit = self.target.std().to(device)
-        self.noise_scale = (self.target.std(0) * arguments.instance_noise).to(device)
+        self.unit = self.source.unit.to(device)
+        self.noise_scale = (self.source.scale * arguments.instance_noise).to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(arguments.seed)
             self.critic = ProjectionCritic(size, config.num_labels, config.text_size, arguments.hidden_size)
@@ -118,18 +121,20 @@ class GeneratorTraining:
             self.parameters["information"] = trainable(*(critic for critic in informed if critic is not None))
             # A plain classifier, and a quick one: it must keep up with what it judges.
             self.optimizers["information"] = torch.optim.Adam(self.parameters["information"], lr=5 * rate, fused=True)
-        self.prior = torch.full((config.num_labels,), 1 / config.num_labels, device=device)
-        self.probe = Probe(self.target, rows.labels, config.noise_size, device)
+        self.prior = self.source.prior.to(device)
+        self.probe = Probe(self.source.probe.target, self.source.probe.labels, config.noise_size, device)
 
     def step(self, step: int) -> dict[str, float]:
         """One step of the critic, then of the information critics on the same rows, then of the generator."""
         rng = step_generator(self.arguments.seed, step)
         metrics = MeanMetrics()
-        self._critic_steps(self._batches(rng), penalise=step % self.arguments.penalty_every == 0, metrics=metrics)
+        self._critic_steps(
+            self._batches(2 * step, rng), penalise=step % self.arguments.penalty_every == 0, metrics=metrics
+        )
         self.updates.take(
             self.optimizers["generator"],
             self.parameters["generator"],
-            (self._generator_loss(batch, metrics) for batch in self._batches(rng)),
+            (self._generator_loss(batch, metrics) for batch in self._batches(2 * step + 1, rng)),
         )
         # A young average forgets its start sooner, or a short run would keep the weights it began with.
         decay = min(self.arguments.ema_decay, (step + 1) / (step + 10))
@@ -146,28 +151,31 @@ class GeneratorTraining:
 
         return self.probe.cause(self._make, score)
 
-    def _batches(self, rng: torch.Generator) -> list[_Batch]:
-        """This process's micro-batches of a batch that all processes draw alike."""
-        size = self.arguments.batch_size
-        labels, chosen = self.sampler.draw(size, rng)
+    def _batches(self, number: int, rng: torch.Generator) -> list[_Batch]:
+        """This process's micro-batches of batch `number`, which all processes draw alike."""
+        size, device = self.arguments.batch_size, self.accelerator.device
+        rows_of = self.source.batch(number, rng)
         noise = torch.randn(size, self.generator.config.noise_size, generator=rng)
-        blur = torch.randn(2, size, self.target.shape[1], generator=rng)
-        text = None
-        if self.text is not None:
-            dropped = torch.rand(size, generator=rng) < self.arguments.text_dropout
-            text = self.text[chosen].masked_fill(dropped[:, None], torch.nan)
-        device = self.accelerator.device
-        return [
-            _Batch(
-                self.target[chosen[part]].to(device),
-                labels[part].to(device),
-                None if text is None else text[part].to(device),
-                noise[part].to(device),
-                blur[0, part].to(device) * self.noise_scale,
-                blur[1, part].to(device) * self.noise_scale,
+        blur = torch.randn(2, size, len(self.source.scale), generator=rng)
+        with_text = bool(self.generator.config.text_size)
+        dropped = torch.rand(size, generator=rng) < self.arguments.text_dropout if with_text else None
+        batches = []
+        for part in self.parts:
+            real = rows_of(part)
+            text = None
+            if with_text:
+                text = real.text.masked_fill(dropped[part, None], torch.nan).to(device)
+            batches.append(
+                _Batch(
+                    real.target.to(device),
+                    real.labels.to(device),
+                    text,
+                    noise[part].to(device),
+                    blur[0, part].to(device) * self.noise_scale,
+                    blur[1, part].to(device) * self.noise_scale,
+                )
             )
-            for part in self.parts
-        ]
+        return batches
 
     def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None = None) -> Tensor:
         out = self.generator(noise, labels, text)
@@ -259,8 +267,15 @@ class GeneratorTraining:
         return contrastive_information(scores.float(), self.arguments.mi_estimator)
 
 
+def _source(rows: TrainingRows | StreamedRows, arguments: GeneratorArguments, config: MiseGeneratorConfig) -> Source:
+    options = {"paired": bool(config.paired_text_size), "text": bool(config.text_size)}
+    if isinstance(rows, StreamedRows):
+        return StreamSource(rows, **options)
+    return TableSource(rows, batch_size=arguments.batch_size, num_labels=config.num_labels, **options)
+
+
 def make_generator(
-    rows: TrainingRows,
+    rows: TrainingRows | StreamedRows,
     arguments: GeneratorArguments,
     *,
     label_names: Sequence[str],
@@ -268,8 +283,7 @@ def make_generator(
     corpora: list[dict] | None = None,
 ) -> MiseGenerator:
     """An untrained generator that fits the rows; its encoder space goes along."""
-    text_size = rows.text.shape[1] if rows.text is not None else 0
-    feature_size = rows.features.shape[1]
+    text_size, feature_size = rows.text_size, rows.feature_size
     paired = text_size if arguments.paired else 0
     config = MiseGeneratorConfig(
         feature_size=feature_size,
@@ -312,21 +326,31 @@ def train_generator(
 def main(argv: Sequence[str] | None = None) -> None:
     """Train on a feature folder and leave a checkpoint in the run folder."""
     arguments = parse_arguments(GeneratorArguments, argv)
-    table = load_table(arguments.features, arguments.exclude_speakers)
-    wants_text = arguments.text or arguments.paired
     aligner = load_checkpoint(MiseAligner, arguments.aligner) if arguments.aligner else None
-    if aligner is not None:
-        rows = rows_in_aligned_space(table, aligner, wants_text)
+    rows: TrainingRows | StreamedRows
+    if arguments.stream:
+        index = read_index(arguments.features, arguments.exclude_speakers)
+        data, names, fingerprint = index.digest, index.label_names, index.fingerprint
+        corpora = stream_corpora(index, arguments.licence)
     else:
-        rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, wants_text)
-    generator = make_generator(
-        rows,
-        arguments,
-        label_names=table.label_names,
-        fingerprint=aligned_fingerprint(table.fingerprint, aligner),
-        corpora=merged_corpora(training_corpora(table, arguments.licence), aligner),
-    )
-    with open_run(arguments, table_digest(table, aligner)) as run:
+        table = load_table(arguments.features, arguments.exclude_speakers)
+        data, names, fingerprint = table_digest(table, aligner), table.label_names, table.fingerprint
+        corpora = training_corpora(table, arguments.licence)
+    with open_run(arguments, data) as run:
+        if arguments.stream:
+            rows = StreamedRows(index, arguments, run.accelerator, aligner)
+        elif aligner is not None:
+            rows = rows_in_aligned_space(table, aligner, arguments.text or arguments.paired)
+        else:
+            wants_text = arguments.text or arguments.paired
+            rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, wants_text)
+        generator = make_generator(
+            rows,
+            arguments,
+            label_names=names,
+            fingerprint=aligned_fingerprint(fingerprint, aligner),
+            corpora=merged_corpora(corpora, aligner),
+        )
         training = GeneratorTraining(generator, rows, arguments, run.accelerator)
         run_training(training, arguments, run, "generator")
         run.finish(training.averaged)

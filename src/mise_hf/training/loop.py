@@ -42,6 +42,9 @@ def run_training(training: Training, arguments: RunArguments, run: Run, name: st
         DivergedError: for NaN, infinity, or what the training calls degenerate; nothing was overwritten.
         SystemExit: with status 128 + signal after SIGTERM or Ctrl-C, once the run is saved.
     """
+    if run.accelerator.is_main_process:
+        count = run.accelerator.num_processes
+        tqdm.write(f"{name}: {count} process{'es' * (count > 1)} on {run.accelerator.device.type}")
     first = resume(training, run)
     trackers = Trackers(run.accelerator, run.folder, first)
     quiet = not run.accelerator.is_main_process

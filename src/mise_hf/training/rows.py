@@ -41,6 +41,16 @@ class TrainingRows:
     layers: tuple[int, ...] | None
     speakers: Tensor | None = None
 
+    @property
+    def feature_size(self) -> int:
+        """Dimensions of a row's features."""
+        return self.features.shape[1]
+
+    @property
+    def text_size(self) -> int:
+        """Dimensions of a row's text, 0 without."""
+        return 0 if self.text is None else self.text.shape[1]
+
 
 def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     """Features by folder or 'emodb' (the embedded ones), without the speakers kept for testing.

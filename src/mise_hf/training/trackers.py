@@ -18,7 +18,7 @@ class Trackers:
         self.lines = None
         if accelerator.is_main_process:
             cut_metrics(folder / METRICS_FILE, first)
-            order_events(folder / "tensorboard")
+            order_events(folder / "tensorboard", first)
             self.lines = (folder / METRICS_FILE).open("a", encoding="utf-8")
         # Readers drop what earlier files have from this step on.
         options = {"purge_step": first} if first else {}
@@ -66,12 +66,15 @@ def cut_metrics(path: Path, first: int) -> None:
     draft.replace(path)
 
 
-def order_events(folder: Path) -> None:
-    """Rename earlier event files so that their names sort in the order of writing.
+def order_events(folder: Path, first: int) -> None:
+    """Rename earlier event files so that their names sort in the order of writing; none is kept for a fresh start.
 
     Names begin with the second of writing and go on with the process id; of two runs started within one second the
     later might sort first, and readers would purge the wrong steps.
     """
     for index, path in enumerate(sorted(folder.glob(f"{EVENTS}*"))):
+        if not first:
+            path.unlink()
+            continue
         rest = path.name.removeprefix(EVENTS).partition(".")[2]
         path.rename(path.with_name(f"{EVENTS}{index:010d}.{rest}"))
