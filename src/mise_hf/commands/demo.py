@@ -1,6 +1,7 @@
 """`mise-hf demo`."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a run that DIR holds")
     parser.add_argument("--seed", type=int, default=0, help="of every draw (default: 0)")
     parser.add_argument("--steps", type=int, help="optimiser steps a generator (default: 500, about 8 s on one core)")
+    parser.add_argument("--json", action="store_true", help="print results.json in place of the tables")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--steps is {args.steps}; wanted 1 or more")
     results = run_demo(args.out, overwrite=args.overwrite, seed=args.seed, steps=args.steps or STEPS)
     write_report(args.out)
-    print(describe(results, args.out))
+    print(json.dumps(results) if args.json else describe(results, args.out))
     return 0
 
 
