@@ -58,9 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.environ.setdefault(variable, "1")
     debug = "--debug" in argv
     try:
-        status = _run(argv, name)
-        sys.stdout.flush()
-        return status
+        try:
+            return _run(argv, name)
+        finally:
+            # Here, where a reader that has left can still be told from an error.
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader (head, less) has left; Python would complain once more on closing standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,7 +95,11 @@ def _run(argv: list[str], name: str | None) -> int:
         print(f"mise-hf: there is no command {name!r}; {hint}\nmise-hf --help lists them", file=sys.stderr)
         return 2
     parser = build_parser([name] if name else [])
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        where = " ".join(["mise-hf", *([name] if name else [])])
+        print(f"{where}: unknown flags {' '.join(unknown)}\n{where} --help has the flags and examples", file=sys.stderr)
+        return 2
     if args.version:
         from mise_hf import __version__
 
