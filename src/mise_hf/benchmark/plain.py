@@ -184,8 +184,8 @@ def save_head(
         scale = _logistic_scale(features) if best.family == "logreg" else 1.0
         linear = _fit_linear(best.family, best.setting, features / scale, labels)
         head = {
-            "classifier.weight": torch.as_tensor(linear.coef_ / scale, dtype=torch.float32),
-            "classifier.bias": torch.as_tensor(linear.intercept_, dtype=torch.float32),
+            "classifier.weight": _row_per_class(torch.as_tensor(linear.coef_ / scale, dtype=torch.float32)),
+            "classifier.bias": _row_per_class(torch.as_tensor(linear.intercept_, dtype=torch.float32)),
         }
     arguments = ClassifierArguments(head="mlp" if best.family == "mlp" else "linear", seed=seed)
     model = make_classifier(
@@ -197,6 +197,11 @@ def save_head(
     )
     model.load_state_dict(head, strict=False)
     return model.eval()
+
+
+def _row_per_class(values: torch.Tensor) -> torch.Tensor:
+    """Of two classes scikit-learn keeps the second one's row alone: the first one's logit is then 0."""
+    return torch.cat([torch.zeros_like(values), values]) if len(values) == 1 else values
 
 
 def tune_plain(train: FeatureTable, seed: int) -> TunedPlain:

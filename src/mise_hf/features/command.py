@@ -6,6 +6,7 @@ whatever `--num_processes` says), or `--part 1/8` to `--part 8/8` in a job array
 """
 
 import argparse
+import json
 import re
 import sys
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="e.g. cpu or cuda:0 (default: what accelerate finds)")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def parse_layers(text: str | None) -> list[int] | None:
@@ -103,8 +105,11 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.quiet and launch.shows,
     )
     rate = 1 / max(result.wall_seconds, 1e-9)
+    counts = {"rows": result.rows, "rejected": len(result.rejected), "audio_seconds": result.audio_seconds}
     print(
-        f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
+        json.dumps({**counts, "wall_seconds": result.wall_seconds, "folder": str(result.folder)})
+        if args.json
+        else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
         f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
     )
     # In a launch the first process speaks for all.

@@ -1,6 +1,7 @@
 """`mise-hf publish`: a run, a model, features or the metric to the Hub, or a published revision verified."""
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="publish a generator that memorises or was not measured, and say so",
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object for each repository")
     parser.add_argument(
         "--verify",
         metavar="[KIND/]ORG/NAME",
@@ -77,7 +79,8 @@ def _verify(args: argparse.Namespace) -> int:
     kind, name = (KINDS[folder], name) if folder in KINDS else ("model", args.verify)
     revision = None if args.revision == "main" else args.revision
     count = verify_repo(_repo(name), kind=kind, revision=revision)
-    print(f"{args.verify}: {count} files, each as its manifest says")
+    said = f"{args.verify}: {count} files, each as its manifest says"
+    print(json.dumps({"repo": args.verify, "files": count, "verified": True}) if args.json else said)
     return 0
 
 
@@ -174,6 +177,10 @@ def _send(args: argparse.Namespace, repo: str, kind: Any, folder: Path) -> None:
     from mise_hf.hub.publish import publish
 
     files = read_manifest(folder)["files"]
+    if args.json:
+        url = None if args.dry_run else publish(folder, repo, kind=kind, private=args.private, revision=args.revision)
+        print(json.dumps({"repo": repo, "kind": kind, "url": url, "files": files}))
+        return
     size = sum(entry["bytes"] for entry in files.values())
     print(f"{repo} ({kind}): {len(files)} files, {size / 1e6:.2f} MB")
     for name, entry in files.items():

@@ -153,7 +153,7 @@ class GeneratorArguments(RunArguments):
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted {low} to {high}")
         if self.stream and self.speaker_noise_size:
             raise ValueError(
-                f"stream is on and speaker_noise_size is {self.speaker_noise_size}; wanted 0: a stream does not keep speakers"
+                f"stream is on and speaker_noise_size is {self.speaker_noise_size}; wanted 0: streams keep no speakers"
             )
         if self.stream and self.features == "emodb":
             raise ValueError("stream is on and features is 'emodb'; wanted a folder that `mise-hf extract` wrote")
