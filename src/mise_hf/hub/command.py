@@ -10,6 +10,7 @@ from typing import Any
 MODELS = ("aligner", "generator", "ser")
 METRIC = "mise_quality"
 EMBEDDED = "emodb"
+EMBEDDED_CORPUS = {"name": "EmoDB", "licence": "cc0-1.0", "language": "de"}
 # How the Hub's own addresses begin, and what is there; models have no such beginning.
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -118,7 +119,7 @@ def _stage(args: argparse.Namespace, repo: str, root: Path) -> list[tuple[str, A
         from importlib.resources import as_file, files
 
         with as_file(files("mise_hf") / "data" / EMBEDDED) as source:
-            stage_dataset(source, root, repo, [{"name": "EmoDB", "licence": "cc0-1.0", "language": "de"}], statement)
+            stage_dataset(source, root, repo, [EMBEDDED_CORPUS], statement)
         return [(repo, "dataset", root)]
     source = Path(args.run)
     if not source.is_dir():

@@ -269,7 +269,7 @@ def _base_model(audio_encoder: str | None, fingerprint: Mapping[str, Any]) -> st
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _copy_shard(source: Path, target: Path) -> None:
