@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from isolated import environment_with, mise_hf
-from loopback import WRITER, loopback_hub
+from isolated import CLIPS, environment_with
+from loopback import loopback_hub
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from transformers import WhisperConfig, WhisperFeatureExtractor
@@ -29,7 +29,6 @@ from mise_hf.metrics.mise_quality.information import label_information
 from mise_hf.metrics.mise_quality.memorisation import memorisation
 from mise_hf.models.pooling_mise import pooled_audio_states
 
-CLIPS = Path(__file__).parents[1] / "data" / "emodb"
 LAYER = 3
 EMODB = {"name": "EmoDB", "licence": "CC0-1.0", "language": "de"}
 
@@ -191,10 +190,3 @@ def client(hub, monkeypatch, tmp_path):
 def bare_python(tmp_path_factory) -> Path:
     """An interpreter with torch and transformers, what those need, and nothing else."""
     return environment_with(tmp_path_factory.mktemp("bare"), "torch", "transformers")
-
-
-def publish_command(hub, home: Path, source: Path, repo: str, *flags) -> None:
-    """`mise-hf publish` in a fresh process."""
-    arguments = [str(source), "--repo", repo, "--redistribution", "yes", *map(str, flags)]
-    done = mise_hf(arguments, hub.url, home, WRITER)
-    assert done.returncode == 0, done.stderr

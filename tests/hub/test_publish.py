@@ -8,9 +8,8 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import CLIPS
 from huggingface_hub import HfApi, ModelCard
-from isolated import mise_hf, python
+from isolated import CLIPS, mise_hf, python
 from loopback import WRITER
 
 from mise_hf import MiseGenerator

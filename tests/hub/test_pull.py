@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import CLIPS, publish_command
-from isolated import environment_with, python
+from isolated import CLIPS, environment_with, publish_command, python
 from loopback import loopback_hub
 
 from mise_hf import MiseGenerator

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import CLIPS
-from isolated import python
+from isolated import CLIPS, python
 
 from mise_hf.cli import main
 from mise_hf.prediction import load_predictor, predict_files
