@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from isolated import CLIPS, environment_with
-from loopback import loopback_hub
+from loopback import WRITER, loopback_hub
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from transformers import WhisperConfig, WhisperFeatureExtractor

@@ -67,6 +67,7 @@ def run_cell(
     withheld: FeatureTable | None = None,
     seed: int,
     steps: int,
+    information: bool = True,
 ) -> CellResult:
     """Train and test every method.
 
@@ -78,6 +79,7 @@ def run_cell(
             there are none: the cell of the checkpoint, whose mutual informations are estimated too.
         seed: of every draw.
         steps: optimiser steps of each generator.
+        information: estimate mutual informations in the cell of the checkpoint.
 
     Raises:
         ValueError: where training has seen a test speaker or clip.
@@ -101,7 +103,7 @@ def run_cell(
         made = control(features, labels, wanted, seed).astype(np.float32)
         result.predictions[name] = _augmented(best, features, labels, made, wanted, test_features, seed)
     _generators(result, train, test, withheld, plain, test_features, wanted, licence, seed, steps)
-    _aligned(result, train, test, withheld, wanted, licence, seed, steps)
+    _aligned(result, train, test, withheld, wanted, licence, seed, steps, information and withheld is None)
     return result
 
 
@@ -228,6 +230,7 @@ def _aligned(
     licence: str,
     seed: int,
     steps: int,
+    information: bool,
 ) -> None:
     """MISE as in the paper: its aligner, its generator, and the plain classifier in the aligned space."""
     aligner, generator, rows = train_chain(train, licence=licence, seed=seed, steps=steps, curves=result.curves)
@@ -240,7 +243,7 @@ def _aligned(
     draw = _drawer(generator, wanted, rows)
     made = draw(seed)
     result.predictions[MISE] = _augmented(head, features, train.labels, made, wanted, test_rows, seed)
-    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=withheld is None)
+    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=information)
     result.measures[REAL] = measure_real(measures, test_text)
     text = None if rows.text is None else _texts(rows, len(wanted), seed)
     found = measure_synthetic(measures, draw, wanted, text)
