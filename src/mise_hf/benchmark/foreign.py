@@ -15,6 +15,7 @@ import torch
 
 from mise_hf.benchmark.controls import class_gaussian
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers, speaker_folds
+from mise_hf.benchmark.mixed_lda import class_statistics, mixed_lda
 from mise_hf.benchmark.plain import BEST, fit_lda, tune_plain
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
@@ -106,7 +107,7 @@ def run_foreign_cell(
     for control in controls:
         best = _choose(control, train)
         result.choices[control.name] = list(best)
-        result.predictions[control.name] = _beside(control, train, test, *best)
+        result.predictions[control.name] = _beside(control, train, test, best[0], [best])[0]
     return result
 
 
@@ -139,25 +140,36 @@ def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float
     count = min(INNER_FOLDS, len(set(train.speakers)))
     held_out = [(train.select(fit), train.select(held)) for fit, held in speaker_folds(train.speakers, count)]
     truth = np.concatenate([held.labels for _, held in held_out])
+    found: dict[tuple[bool, int, float], list[np.ndarray]] = {setting: [] for setting in SETTINGS}
+    for fit, held in held_out:
+        for own in (False, True):
+            wanted = [setting for setting in SETTINGS if setting[0] == own]
+            for setting, predicted in zip(wanted, _beside(control, fit, held, own, wanted), strict=True):
+                found[setting].append(predicted)
     scores = {
-        setting: unweighted_average_recall(
-            truth, np.concatenate([_beside(control, fit, held, *setting) for fit, held in held_out])
-        )
-        for setting in SETTINGS
+        setting: unweighted_average_recall(truth, np.concatenate(predicted)) for setting, predicted in found.items()
     }
     return max(SETTINGS, key=lambda setting: scores[setting])
 
 
 def _beside(
-    control: ForeignRows, train: FeatureTable, test: FeatureTable, own: bool, repeat: int, shrinkage: float
-) -> np.ndarray:
-    """LDA on the target's rows, `repeat` times over, and those foreign rows whose emotion the target has."""
+    control: ForeignRows,
+    train: FeatureTable,
+    test: FeatureTable,
+    own: bool,
+    settings: Sequence[tuple[bool, int, float]],
+) -> list[np.ndarray]:
+    """LDA on the target's rows and those foreign rows whose emotion the target has: predictions for each setting."""
     layers, names = control.generator.config.state_layers, list(train.label_names)
     states, test_states = torch.from_numpy(train.layer(layers)), torch.from_numpy(test.layer(layers))
     space = copy.deepcopy(control.generator.space).adopt(states) if own else control.generator.space
     mine, theirs = space.project(states).numpy(), space.project(test_states).numpy()
     known = np.isin(control.emotions, names)
-    foreign_labels = np.array([names.index(name) for name in control.emotions[known]], dtype=np.int64)
-    features = np.concatenate([np.repeat(mine, repeat, axis=0), control.features[known]])
-    labels = np.concatenate([np.repeat(train.labels, repeat), foreign_labels])
-    return fit_lda(features, labels, shrinkage)(theirs)
+    labels = np.array([names.index(name) for name in control.emotions[known]], dtype=np.int64)
+    own_rows = class_statistics(mine, train.labels, len(names))
+    foreign = class_statistics(control.features[known], labels, len(names))
+    out = []
+    for _, repeat, shrinkage in settings:
+        weights, offsets = mixed_lda(own_rows, foreign, repeat, shrinkage)
+        out.append((theirs @ weights.T + offsets).argmax(1))
+    return out
