@@ -3,8 +3,8 @@
     python benchmarks/load.py runs/demo/generator runs/demo/ser
 
 CPU seconds, which neighbours on the machine disturb less than the clock; the quickest of some runs. `import` is torch
-and transformers (and mise_hf where it is used), `load` is `from_pretrained` itself. Without the package the first run of
-a machine also copies the code to the cache of transformers; that one is left out.
+and transformers (and mise_hf where it is used), `load` is `from_pretrained` itself. Without the package the first run
+of a machine also copies the code to the cache of transformers; that one is left out.
 """
 
 import argparse

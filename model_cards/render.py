@@ -73,6 +73,7 @@ def render(measured: Path) -> dict[str, str]:
         table.label_names,
         [{**counts, **EMBEDDED_CORPUS}],
         table.fingerprint,
+        transcripts=any(table.texts.tolist()),
         redistribution="yes",
         licence="cc0-1.0",
     )

@@ -78,10 +78,12 @@ def test_several_methods_make_no_model_index_until_one_is_named(run_folder, resu
 
 
 def test_dataset_card_is_whole(results):
-    text = dataset_card("org/rows", 3, ["joy"], results.corpora, results.fingerprint, redistribution="yes",
-                        licence="cc0-1.0")  # fmt: skip
-    check_card(text)
-    assert accepted_by_the_hub(text, "dataset")
+    for transcripts in (False, True):
+        text = dataset_card("org/rows", 3, ["joy"], results.corpora, results.fingerprint, redistribution="yes",
+                            licence="cc0-1.0", transcripts=transcripts)  # fmt: skip
+        check_card(text)
+        assert accepted_by_the_hub(text, "dataset")
+        assert ("transcripts are in the column" in text) == transcripts
     assert DatasetCard(text).data.configs[0]["data_files"][0]["path"] == "data/*.parquet"
 
 

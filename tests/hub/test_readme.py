@@ -22,11 +22,14 @@ def blocks(section: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_publish_and_pull_as_printed(client, run_folder, shared_dir, bare_python, tmp_path, monkeypatch):
+@pytest.mark.parametrize("models", ["run_folder", pytest.param("demo_run", marks=pytest.mark.slow)])
+def test_publish_and_pull_as_printed(request, models, client, shared_dir, bare_python, tmp_path, monkeypatch):
+    found = request.getfixturevalue(models)
+    run = found.folder if models == "demo_run" else found
     encoder = shared_dir / "encoders" / "whisper-base-encoder"
     client.add_model(ENCODER, encoder)
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "demo").symlink_to(run_folder)
+    (tmp_path / "runs" / "demo").symlink_to(run)
     soundfile.write(tmp_path / "speech.wav", *soundfile.read(CLIPS / "13a01Wb.flac"), subtype="PCM_16")
     monkeypatch.chdir(tmp_path)
     (printed,), (code,) = blocks("Publish and pull", "bash"), blocks("Publish and pull", "python")
@@ -44,6 +47,6 @@ def test_publish_and_pull_as_printed(client, run_folder, shared_dir, bare_python
     assert done.returncode == 0, done.stderr[-3000:]
     shape, heard = done.stdout.splitlines()
     assert shape.startswith("torch.Size([3, ")
-    expected = predict_files(*load_predictor(run_folder / "ser", str(encoder)), [tmp_path / "speech.wav"])[0]
+    expected = predict_files(*load_predictor(run / "ser", str(encoder)), [tmp_path / "speech.wav"])[0]
     told = {entry["label"]: entry["score"] for entry in ast.literal_eval(heard)}
     assert len(told) >= 5 and told == pytest.approx({label: expected[label] for label in told}, abs=1e-4)

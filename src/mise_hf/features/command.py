@@ -110,8 +110,12 @@ def run(args: argparse.Namespace) -> int:
         json.dumps({**counts, "wall_seconds": result.wall_seconds, "folder": str(result.folder)})
         if args.json
         else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
-        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
+        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s",
+        flush=True,
     )
+    if launch.wait is not None and not part:
+        # A launcher ends the others as soon as one process ends with a status other than 0: all have told by now.
+        launch.wait()
     # In a launch the first process speaks for all.
     if result.rejected and (part or rank == 0):
         where = result.folder / REJECTED if result.complete else "the shards"

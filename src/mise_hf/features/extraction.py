@@ -2,9 +2,9 @@
 
 A feature folder holds `plan.json` (what is being made), `shard-*.parquet`, and when all shards are there
 `fingerprint.json`, `rejected.jsonl` and `summary.json`. Every process takes the shards of its rank and skips those that
-exist. Processes of one launch wait for one another twice: before the first shard, while rank 0 writes the plan, and
-after the last, before rank 0 finishes the folder. Without a launch (a job array) nobody waits: the first plan counts,
-whoever sees all shards finishes the folder, and finishing it twice writes the same bytes.
+exist. Processes of one launch wait for one another: before the first shard, while rank 0 writes the plan, and after the
+last, while rank 0 finishes the folder. Without a launch (a job array) nobody waits: the first plan counts, whoever sees
+all shards finishes the folder, and finishing it twice writes the same bytes.
 """
 
 import hashlib
@@ -159,7 +159,7 @@ def extract(
     if complete and leads:
         rejected = _finish(folder, len(ranges), fingerprint, corpus)
     if wait is not None:
-        # A launcher ends the others as soon as one process ends with a status other than 0.
+        # Whoever returns finds the folder finished.
         wait()
     return Result(folder, complete, int(rows), audio_seconds, wall_seconds, rejected)
 

@@ -158,6 +158,7 @@ def stage_dataset(source: Path, out: Path, repo: str, corpora: list[dict[str, An
         table.label_names,
         [{**counts, **entry} for entry in corpora],
         table.fingerprint,
+        transcripts=any(table.texts.tolist()),
         redistribution=redistribution,
         licence=licence,
     )
