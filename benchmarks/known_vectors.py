@@ -174,6 +174,14 @@ def clusters(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return where[0, k] + rng.normal(size=(rows, 8)), where[1, k] + rng.normal(size=(rows, 8))
 
 
+def signs(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sign of y1 is that of x1 x2 nine times in ten; 4 columns a side, all normal, all uncorrelated."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(rows, 4)), rng.normal(size=(rows, 4))
+    y[:, 0] = np.abs(y[:, 0]) * np.sign(x[:, 0] * x[:, 1]) * np.where(rng.random(rows) < 0.1, -1, 1)
+    return x, y
+
+
 def bend(u: np.ndarray) -> np.ndarray:
     """Strictly increasing."""
     return u + 0.8 * np.tanh(2 * u)
@@ -235,6 +243,7 @@ def vector_tasks() -> dict[str, Task]:
         Task("parabola_4x4", parabola, parabola_truth()),
         Task("volume_3x6", volume, volume_truth()),
         Task("clusters_8x8", clusters, float(np.log(4.0))),
+        Task("signs_4x4", signs, float(np.log(2.0) + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))),
         Task("null_5x5", gaussian(np.eye(10), 5, half_cube), 0.0),
     ]
     return {task.name: task for task in tasks}

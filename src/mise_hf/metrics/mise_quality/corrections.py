@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from .adamw import AdamW, dropped
 from .linear_classifier import log_softmax, smoothed
 from .posteriors import Squash
 
@@ -20,6 +21,7 @@ PATIENCE = 6
 MOST_STEPS = 2000
 RATE = 3e-3
 DECAY = 1e-2
+DROPPED = 0.2
 
 
 class Network:
@@ -43,41 +45,27 @@ class Network:
     def change(self, x: torch.Tensor, draw: torch.Generator | None = None) -> torch.Tensor:
         """What is added to the log-odds (rows, classes); with `draw`, hidden units are dropped at random."""
         first, first_bias, second, second_bias, last, last_bias = self.parameters
-        hidden = dropped(torch.nn.functional.silu(x @ first + first_bias), draw)
-        hidden = dropped(torch.nn.functional.silu(hidden @ second + second_bias), draw)
+        hidden = dropped(torch.nn.functional.silu(x @ first + first_bias), DROPPED, draw)
+        hidden = dropped(torch.nn.functional.silu(hidden @ second + second_bias), DROPPED, draw)
         return hidden @ last + last_bias
 
     def train(
         self, x: torch.Tensor, base: torch.Tensor, codes: torch.Tensor, valid: np.ndarray, draw: torch.Generator
     ) -> None:
-        """AdamW (Loshchilov & Hutter 2019, algorithm 2) until the validation rows stop improving; keeps the best.
-
-        Written out: importing `torch.optim` costs a new process a second.
-        """
+        """Trains until the validation rows stop improving; keeps the best."""
         train, check = torch.from_numpy(np.flatnonzero(~valid)), torch.from_numpy(np.flatnonzero(valid))
         batch = int(np.clip(len(codes) // 16, 16, 256))
         cross_entropy = torch.nn.functional.cross_entropy
-        means, squares = ([torch.zeros_like(p) for p in self.parameters] for _ in range(2))
         best, best_state = float(cross_entropy(base[check], codes[check])), [p.clone() for p in self.parameters]
-        step = bad = 0
-        for parameter in self.parameters:
-            parameter.requires_grad_()
-        while bad < PATIENCE and step < MOST_STEPS:
+        optimiser = AdamW(self.parameters, RATE, DECAY)
+        bad = 0
+        while bad < PATIENCE and optimiser.steps < MOST_STEPS:
             for rows in train[torch.randperm(len(train), generator=draw)].split(batch):
-                loss = cross_entropy(base[rows] + self.change(x[rows], draw), codes[rows])
-                gradients = torch.autograd.grad(loss, self.parameters)
-                step += 1
-                with torch.no_grad():
-                    for p, gradient, mean, square in zip(self.parameters, gradients, means, squares, strict=True):
-                        mean.lerp_(gradient, 0.1)
-                        square.lerp_(gradient**2, 0.001)
-                        p.mul_(1 - RATE * DECAY)
-                        spread = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
-                        p.addcdiv_(mean, spread, value=-RATE / (1 - 0.9**step))
+                optimiser.step(cross_entropy(base[rows] + self.change(x[rows], draw), codes[rows]))
             with torch.no_grad():
                 value = float(cross_entropy(base[check] + self.change(x[check]), codes[check]))
             if value < best - 1e-4:
-                best, best_state, bad = value, [p.detach().clone() for p in self.parameters], 0
+                best, best_state, bad = value, optimiser.values(), 0
             else:
                 bad += 1
         self.parameters = best_state
@@ -86,13 +74,6 @@ class Network:
         """Log-probabilities (rows, classes) given the log-probabilities `base` (rows, classes) so far."""
         with torch.no_grad():
             return log_softmax(base + self.change(self.inputs(features)).double().numpy())
-
-
-def dropped(hidden: torch.Tensor, draw: torch.Generator | None) -> torch.Tensor:
-    """A fifth of the units (rows, units) set to 0 and the rest scaled up; all kept without `draw`."""
-    if draw is None:
-        return hidden
-    return hidden * (torch.rand(hidden.shape, generator=draw) > 0.2) / 0.8
 
 
 class Trees:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .assembly import Estimate, assembled, checked_options
 from .checks import as_matrix, check_rows
+from .conditional import estimate_within, within_class
 from .label_bounds import estimate_labels
 from .preparation import atoms, labelled, merged_rare, one_hot, paired, without_constants
 from .result import Information
@@ -63,9 +64,9 @@ def vector_information(
 ) -> Information:
     """I(x; y) of two vectors.
 
-    A debiased Gaussian copula, plus what cross-fitted polynomial terms add; a Student copula or nearest neighbours
-    where held-out evidence is clearly on their side. A side with fewer distinct rows than a fifth of the rows
-    (repeated sentences) is treated as a label, and I(x; y) is then at most its entropy.
+    A debiased Gaussian copula, plus what cross-fitted polynomial terms add; a Student copula, nearest neighbours or a
+    cross-fitted critic where held-out evidence is clearly on their side. A side with fewer distinct rows than a fifth
+    of the rows (repeated sentences) is treated as a label, and I(x; y) is then at most its entropy.
 
     Args:
         x: (rows, X).
@@ -98,9 +99,10 @@ def joint_information(
 ) -> Information:
     """I((c, x); y) = I(c; y) + I(x; y | c), e.g. of (emotion, text) with speech.
 
-    The second term is measured on both sides less their class means, all classes sharing one law of dependence. A
-    repeated x (an atom) is joined to the label instead, given 20 rows for each pair of them, and a label of its own
-    otherwise.
+    The second term is measured once with one law of dependence for all classes, on both sides less their class means,
+    and once class by class; the latter counts where it is clearly more, and a critic that is told the class where it
+    finds clearly more still. A repeated x (an atom) is joined to the label instead, given 20 rows for each pair of
+    them, and a label of its own otherwise.
 
     Args:
         labels: (rows,) names or whole numbers, c.
@@ -181,17 +183,9 @@ def estimate_joint(
         return estimate_labels(both, y, groups, rng).noted(note)
     of_label = estimate_labels(codes, y, groups, rng)
     if x_atoms is None:
-        rest = estimate_vectors(within_class(x, codes), within_class(y, codes), rng)
-    else:
-        rest = estimate_labels(merged_rare(x_atoms), within_class(y, codes), groups, rng)
+        return of_label.plus(estimate_within(codes, x, y, rng), "within the classes: ")
+    rest = estimate_labels(merged_rare(x_atoms), within_class(y, codes), groups, rng)
     return of_label.plus(rest, "within the classes: ")
-
-
-def within_class(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """`x` (rows, columns) less the mean of its class."""
-    counts = np.bincount(codes)
-    means = (one_hot(codes).T @ x) / counts[:, None]
-    return x - means[codes]
 
 
 def shuffled(codes: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:

@@ -9,10 +9,13 @@ import datasets
 import evaluate
 import numpy as np
 
+from .adamw import AdamW
 from .assembly import Estimate
 from .carried import carried_information
 from .checks import as_matrix
+from .conditional import estimate_within
 from .corrections import Network
+from .critic import critic_bound
 from .crossfit import fold_numbers
 from .ensemble import Ensemble
 from .fidelity import frechet
@@ -24,6 +27,7 @@ from .linear_classifier import fit_linear
 from .memorisation import memorisation
 from .nearest_neighbours import neighbour_shares
 from .new_rows import pointwise_new_label_information
+from .normalisation import overshoot
 from .polynomial_terms import PolynomialRegression
 from .pooling import pooled
 from .posteriors import Squash
@@ -36,6 +40,7 @@ from .vector_bounds import estimate_vectors
 from .verdict import summary
 
 __all__ = [
+    "AdamW",
     "Ensemble",
     "Estimate",
     "Information",
@@ -45,9 +50,11 @@ __all__ = [
     "Squash",
     "as_matrix",
     "carried_information",
+    "critic_bound",
     "cross_fitted_carried",
     "entropy_of",
     "estimate_vectors",
+    "estimate_within",
     "fit_linear",
     "fit_student",
     "fold_numbers",
@@ -57,6 +64,7 @@ __all__ = [
     "labelled",
     "memorisation",
     "neighbour_shares",
+    "overshoot",
     "pointwise_new_label_information",
     "pooled",
     "quality",

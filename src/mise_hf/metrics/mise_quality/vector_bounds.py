@@ -1,4 +1,4 @@
-"""I(x; y) of two vectors: a debiased copula, what polynomial terms add to it, and two other kinds where they win.
+"""I(x; y) of two vectors: a debiased copula, what polynomial terms add to it, and other kinds where they win.
 
 Imports numpy and siblings only.
 """
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .assembly import Estimate
+from .critic import critic_bound
 from .crossfit import fold_numbers
 from .gaussian_copula import gaussian_information, joint_covariance, normal_scores
 from .nearest_neighbours import MOST_COLUMNS, neighbour_shares
+from .normalisation import overshoot
 from .polynomial_terms import PolynomialRegression
 from .student_copula import StudentRatio, fit_student
 from .unmixing import unmixed
@@ -29,53 +31,104 @@ CLEARLY = 3.0
 NEARLY_SINGULAR = 1e-5
 # Nats by polynomial terms above which the normal approximation around them is in doubt.
 MUCH_ADDED = 0.2
+# In so few columns nearest neighbours leave a critic nothing to find.
+SURE_COLUMNS = 3
 # Log-likelihood per row (nats) by which wild rows must be shared before a Student copula is considered.
 LEAST_GAIN = 0.005
 
 
-def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """I(x; y) in nats from `x` (rows, X) and `y` (rows, Y), columns without constants."""
+def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, critic: bool = True) -> Estimate:
+    """I(x; y) in nats from `x` (rows, X) and `y` (rows, Y), columns without constants; `critic` may try one."""
     rows = len(x)
-    flags: list[str] = []
+    cuts: list[str] = []
     note = ""
     if rows > MOST_ROWS:
         picked = np.sort(rng.permutation(rows)[:MOST_ROWS])
         x, y = x[picked], y[picked]
         note = f"; {MOST_ROWS} of {rows} rows measured"
     x, y = x.astype(np.float64), y.astype(np.float64)
-    gx, gy = both_sides(x, y, flags)
-    raw, shares = gaussian_information(gx, gy)
-    method, bias = "Gaussian copula, debiased", 0.02 * abs(raw)
+    gx, gy = both_sides(x, y, cuts)
     if np.linalg.eigvalsh(joint_covariance(np.concatenate([gx, gy], axis=1)))[0] < NEARLY_SINGULAR:
-        flags.append("one side all but determines the other: the information has no finite value, this is a cap")
-    evidence = contrast(GaussianRatio(gx, gy))
-    addition = polynomial_addition(gx, gy, rng)
-    if addition.side:
-        shares = shares + addition.shares
-        added = float(addition.shares.mean())
-        method += f", and {added:+.3f} nats by polynomial terms of {addition.side} (held out)"
-        bias += 0.75 * abs(added)
-        if added > MUCH_ADDED:
-            flags.append(
-                f"{added:.2f} nats rest on polynomial terms: the dependence is far from normal and may be out of reach"
-            )
-        evidence = addition.evidence
+        cuts.append("one side all but determines the other: the information has no finite value, this is a cap")
+    found, evidence = by_copula(gx, gy, rng)
     if x.shape[1] + y.shape[1] <= STUDENT_COLUMNS:
         fit = fit_student(x, y)
         ratio = StudentRatio(fit, x.shape[1])
-        margin = contrast(ratio) - evidence
-        if fit.gain > LEAST_GAIN and clearly(margin):
+        if fit.gain > LEAST_GAIN and clearly(contrast(ratio) - evidence):
             student = ratio(0)
-            shares = student - student.mean() + fit.information
-            method = f"Student copula, {fit.freedom:.1f} degrees of freedom (tells true pairs apart better)"
-            bias = 0.05 * abs(fit.information)
+            found = Candidate(
+                student - student.mean() + fit.information,
+                f"Student copula, {fit.freedom:.1f} degrees of freedom (tells true pairs apart better)",
+                0.05 * abs(fit.information),
+            )
     if x.shape[1] + y.shape[1] <= MOST_COLUMNS:
         near = neighbour_shares(normal_scores(x), normal_scores(y))
-        if clearly(near - shares):
-            shares = near
-            method = "nearest neighbours (clearly above the copulas)"
+        if clearly(near - found.shares):
             bias = 0.02 * (x.shape[1] + y.shape[1] - 1) * abs(float(near.mean()))
-    return Estimate(shares, method + note, np.nan, bias, bias, None, tuple(flags), rows)
+            found = Candidate(near, "nearest neighbours (clearly above the copulas)", bias)
+    if critic and x.shape[1] + y.shape[1] > SURE_COLUMNS:
+        found = bettered(found, for_critic(x, gx), for_critic(y, gy), np.zeros(len(x), dtype=np.int64), rng)
+    flags = (*cuts, *found.flags)
+    return Estimate(found.shares, found.method + note, np.nan, found.bias, found.bias, None, flags, rows)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to estimate.
+
+    Attributes:
+        shares: (rows,) in nats; their mean is the estimate.
+        method: how, in words.
+        bias: nats by which it may be off beyond its sampling error.
+        flags: what to beware of if this one is used.
+    """
+
+    shares: np.ndarray
+    method: str
+    bias: float
+    flags: tuple[str, ...] = ()
+
+
+def bettered(found: Candidate, x: np.ndarray, y: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> Candidate:
+    """`found`, or a critic's bound on I(x; y | c) (a lower one, and held out) where that is clearly above it."""
+    bound = critic_bound(x, y, codes, rng, lambda pilot, shares: clearly(shares - found.shares[pilot]))
+    if bound is None or not clearly(bound.shares - found.shares):
+        return found
+    method = f"cross-fitted critic (InfoNCE), clearly above {float(found.shares.mean()):.3f} by {found.method}"
+    method += f"; {bound.correction:+.3f} nats for the finite training set"
+    return Candidate(bound.shares, method, 0.02 + bound.correction + 0.10 * float(bound.shares.mean()))
+
+
+def by_copula(gx: np.ndarray, gy: np.ndarray, rng: np.random.Generator) -> tuple[Candidate, np.ndarray]:
+    """The Gaussian copula with polynomial terms, and how well it tells pairs apart (rows,).
+
+    Where the ratio is not that of a density, the terms are left out and the excess is taken off.
+    """
+    raw, shares = gaussian_information(gx, gy)
+    over = overshoot(gx, gy, rng)
+    if over.clear:
+        flag = f"far from normal: the Gaussian copula's {raw:.2f} nats are at least {over.excess:.2f} too many"
+        method = f"Gaussian copula less {over.excess:.3f} nats that no density can have"
+        return Candidate(shares - over.excess, method, over.excess, (flag,)), contrast(GaussianRatio(gx, gy))
+    method, bias, flags = "Gaussian copula, debiased", 0.02 * abs(raw), []
+    addition = polynomial_addition(gx, gy, rng)
+    if not addition.side:
+        return Candidate(shares, method, bias), contrast(GaussianRatio(gx, gy))
+    added = float(addition.shares.mean())
+    method += f", and {added:+.3f} nats by polynomial terms of {addition.side} (held out)"
+    if added > MUCH_ADDED:
+        flags.append(
+            f"{added:.2f} nats rest on polynomial terms: the dependence is far from normal and may be out of reach"
+        )
+    return Candidate(shares + addition.shares, method, bias + 0.75 * abs(added), tuple(flags)), addition.evidence
+
+
+def for_critic(x: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """What the critic sees of a side (rows, at most REGRESSION_COLUMNS): `x`, or the leading axes of its `scores`."""
+    if x.shape[1] <= REGRESSION_COLUMNS:
+        return x
+    axes = np.linalg.eigh(scores.T @ scores)[1][:, ::-1][:, :REGRESSION_COLUMNS]
+    return scores @ axes
 
 
 def both_sides(x: np.ndarray, y: np.ndarray, flags: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +175,14 @@ def polynomial_addition(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) 
         model, a, b = (forward, x[test], y[test]) if forward.gain >= backward.gain else (backward, y[test], x[test])
         wide = a
         if model.models:
-            sides.add("x" if model is forward else "y")
             wide = np.concatenate([a, normal_scores(model.predict(a))], axis=1)
+        # Terms that make the ratio one that no density has would report information that is not there.
+        if model.models and not overshoot(wide, b, rng).clear:
+            sides.add("x" if model is forward else "y")
             shares[test] = gaussian_information(wide, b)[1] - gaussian_information(a, b)[1]
-        evidence[test] = contrast(GaussianRatio(wide, b))
+            evidence[test] = contrast(GaussianRatio(wide, b))
+        else:
+            evidence[test] = contrast(GaussianRatio(a, b))
     return Addition(shares, evidence, " and ".join(sorted(sides)))
 
 
