@@ -2,8 +2,9 @@
 
 import copy
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from mise_hf.features.encoders import weights_sha256
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
+
+if TYPE_CHECKING:
+    from mise_hf.training.aligner_inputs import RawInputs
 
 M = TypeVar("M", bound=PreTrainedModel)
 
@@ -60,7 +64,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     if absent:
         raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(map(str, table.speakers)))}")
     table = table.select(~np.isin(table.speakers, exclude_speakers))
-    check_trainable(table)
+    check_trainable(table.speakers, table.labels, table.label_names)
     return table
 
 
@@ -79,13 +83,19 @@ def load_checkpoint(kind: type[M], path: str) -> M:
     return model
 
 
-def check_trainable(table: FeatureTable) -> None:
-    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances."""
-    speakers = sorted(set(map(str, table.speakers)))
-    if len(speakers) < 2:
-        raise ValueError(f"the training rows have the speakers {speakers}; wanted at least 2")
-    counts = np.bincount(table.labels, minlength=len(table.label_names))
-    few = {table.label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
+def check_trainable(speakers: Iterable[str], labels: np.ndarray, label_names: Sequence[str]) -> None:
+    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances.
+
+    Args:
+        speakers: of the rows.
+        labels: of the rows, int64 (rows,).
+        label_names: emotions.
+    """
+    known = sorted(set(map(str, speakers)))
+    if len(known) < 2:
+        raise ValueError(f"the training rows have the speakers {known}; wanted at least 2")
+    counts = np.bincount(labels, minlength=len(label_names))
+    few = {label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
     if few:
         raise ValueError(f"classes with fewer than 2 training utterances: {few}; wanted at least 2 each, or drop them")
 
@@ -188,7 +198,7 @@ def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dic
     return list(merged.values())
 
 
-def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
+def training_corpora(table: "FeatureTable | RawInputs", licence: str) -> list[dict]:
     """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
     return [
         {
