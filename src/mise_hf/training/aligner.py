@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -36,9 +37,9 @@ class AlignerTraining:
         accelerator: Accelerator,
     ):
         self.arguments, self.accelerator = arguments, accelerator
-        self.inputs: AlignerInputs = table
-        if isinstance(table, FeatureTable):
-            self.inputs = PooledInputs(table, text=bool(aligner.config.text_state_size))
+        self.inputs: AlignerInputs = (
+            PooledInputs(table, text=bool(aligner.config.text_state_size)) if isinstance(table, FeatureTable) else table
+        )
         self.aligner = aligner.to(accelerator.device)
         self.inputs.fit(aligner.eval())
         self.aligner.train()
@@ -55,7 +56,9 @@ class AlignerTraining:
         self.updates = Updates(arguments, accelerator)
         self.parameters = trainable(aligner)
         inside = {id(parameter) for parameter in trainable(*encoders)}
-        groups = [{"params": [parameter for parameter in self.parameters if id(parameter) not in inside]}]
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in self.parameters if id(parameter) not in inside]}
+        ]
         if inside:
             opened = [parameter for parameter in self.parameters if id(parameter) in inside]
             groups.append({"params": opened, "lr": arguments.encoder_learning_rate})

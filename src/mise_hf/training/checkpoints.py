@@ -63,7 +63,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def newest_whole(home: Path) -> tuple[Path | None, dict[str, Any] | None, list[str]]:
     """The newest whole checkpoint and its state, None where there is none; and what is wrong with each newer one."""
-    problems = []
+    problems: list[str] = []
     for path in sorted(home.glob("step-*"), reverse=True):
         try:
             return path, read_checkpoint(path), problems

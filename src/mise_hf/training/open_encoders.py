@@ -1,6 +1,7 @@
 """Which of an encoder's weights an end-to-end training may change: none, the last blocks, or low-rank additions."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -63,8 +64,9 @@ def close_encoder(encoder: PreTrainedModel) -> None:
         for name, child in list(parent.named_children()):
             # Of peft's layers: without the package there are none.
             if hasattr(child, "get_base_layer") and hasattr(child, "merge"):
-                child.merge()
-                setattr(parent, name, child.get_base_layer())
+                adapted = cast(Any, child)
+                adapted.merge()
+                setattr(parent, name, adapted.get_base_layer())
     _checkpointing(encoder, "disable")
     encoder.requires_grad_(False)
 
