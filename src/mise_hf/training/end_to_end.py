@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -55,7 +56,7 @@ def make_open_aligner(inputs: RawInputs, arguments: AlignerArguments, settings: 
             labels=inputs.label_names,
             audio_layers=arguments.audio_layers,
             train_encoders=True,
-            training_corpora=training_corpora(inputs, arguments.licence),
+            training_corpora=training_corpora(cast(Any, inputs), arguments.licence),
             **settings,
         )
         for encoder, layers in _encoders(aligner):

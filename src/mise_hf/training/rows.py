@@ -2,9 +2,9 @@
 
 import copy
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from mise_hf.features.encoders import weights_sha256
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
-
-if TYPE_CHECKING:
-    from mise_hf.training.aligner_inputs import RawInputs
 
 M = TypeVar("M", bound=PreTrainedModel)
 
@@ -83,7 +80,7 @@ def load_checkpoint(kind: type[M], path: str) -> M:
     return model
 
 
-def check_trainable(speakers: Iterable[str], labels: np.ndarray, label_names: Sequence[str]) -> None:
+def check_trainable(speakers: Sequence[str] | np.ndarray, labels: np.ndarray, label_names: Sequence[str]) -> None:
     """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances.
 
     Args:
@@ -198,7 +195,7 @@ def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dic
     return list(merged.values())
 
 
-def training_corpora(table: "FeatureTable | RawInputs", licence: str) -> list[dict]:
+def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
     """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
     return [
         {

@@ -118,7 +118,7 @@ def _check(
         raise ValueError(
             f"the rows carry {len(found['fingerprint'])} fingerprints; wanted one: do not mix encoders or layers"
         )
-    check_trainable(found["speaker"] - set(exclude_speakers), np.repeat(np.arange(len(counts)), counts), names)
+    check_trainable(sorted(found["speaker"] - set(exclude_speakers)), np.repeat(np.arange(len(counts)), counts), names)
 
 
 def stream_corpora(index: StreamIndex, licence: str) -> list[dict[str, Any]]:
