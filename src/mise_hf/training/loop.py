@@ -72,9 +72,16 @@ def run_training(training: Training, arguments: RunArguments, run: Run, name: st
 
 
 def run_quietly(training: Training, steps: int, on_step: Callable[[int, dict[str, float]], None] | None = None) -> None:
-    """Take `steps` steps in memory: no folder, no tracker."""
+    """Take `steps` steps in memory: no folder, no tracker.
+
+    Raises:
+        DivergedError: for NaN or infinity.
+    """
     for step in range(steps):
         metrics = training.step(step)
+        cause = not_finite(metrics)
+        if cause is not None:
+            raise DivergedError(f"diverged at step {step}: {cause}")
         if on_step is not None:
             on_step(step, metrics)
 
