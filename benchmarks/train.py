@@ -229,7 +229,7 @@ def trained() -> dict:
 
 
 def line(most: int, plot: str | None) -> dict:
-    """CPU seconds of one pass of a generator's training over 10^3 ... `most` rows, batch 1000, 64-d; as a figure too."""
+    """CPU seconds of one pass of a generator's training over 10^3 ... `most` rows, batch 1000, 64-d; and a figure."""
     found = {}
     for count in (10**power for power in range(3, 7)):
         if count > most:
