@@ -193,9 +193,9 @@ class SyntheticFeatures:
         if not len(labels):
             empty = np.empty((0, config.paired_text_size), np.float32) if config.paired_text_size else None
             return np.empty((0, config.feature_size), np.float32), empty
-        noise = torch.stack(
-            [torch.randn(config.noise_size, generator=torch.Generator().manual_seed(draw[2])) for draw in draws]
-        )
+        noise, source = torch.empty(len(draws), config.noise_size), torch.Generator()
+        for row, draw in zip(noise.unbind(), draws, strict=True):
+            row.normal_(generator=source.manual_seed(draw[2]))
         text = None
         if self.text is not None:
             text = self.text[[draw[2] % len(self.text) for draw in draws]]
