@@ -16,6 +16,11 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -223,8 +228,8 @@ def trained() -> dict:
     }
 
 
-def line(most: int) -> dict:
-    """CPU seconds of one pass of a generator's training over 10^3 ... `most` rows, batch 1000, 64-d."""
+def line(most: int, plot: str | None) -> dict:
+    """CPU seconds of one pass of a generator's training over 10^3 ... `most` rows, batch 1000, 64-d; and a figure."""
     found = {}
     for count in (10**power for power in range(3, 7)):
         if count > most:
@@ -237,6 +242,14 @@ def line(most: int) -> dict:
         for step in range(arguments.steps):
             training.step(step)
         found[count] = time.process_time() - start
+    if plot is not None:
+        axes = plt.figure(figsize=(5, 4)).subplots()
+        axes.loglog(list(found), list(found.values()), "o-", label="measured")
+        last = max(found)
+        axes.loglog(list(found), [found[last] * count / last for count in found], "--", label="linear")
+        axes.set(xlabel="rows", ylabel="CPU seconds of one pass")
+        axes.legend()
+        axes.figure.savefig(plot, bbox_inches="tight")
     counts, seconds = np.log(list(found)), np.log(list(found.values()))
     # The first points are of one and of ten steps, of which start-up is a part.
     slope = float(np.polyfit(counts[-2:], seconds[-2:], 1)[0])
@@ -310,15 +323,17 @@ def streaming_map(folder: Path) -> dict:
     def rows(synthetic: SyntheticFeatures | None) -> Callable[[], None]:
         def read() -> None:
             dataset = load_dataset("parquet", data_files=files, split="train", streaming=True)
-            dataset = dataset.map(flat, batched=True, remove_columns=dataset.column_names)
-            if synthetic is not None:
-                dataset = dataset.map(synthetic, batched=True)
+
+            def change(batch: dict) -> dict:
+                return flat(batch) if synthetic is None else synthetic(flat(batch))
+
+            dataset = dataset.map(change, batched=True, remove_columns=dataset.column_names)
             for _ in dataset.iter(batch_size=1000):
                 pass
 
         return read
 
-    plain, mixed = in_turns(rows(None), rows(SyntheticFeatures(model, ratio=0.5, seed=0)), rounds=2)
+    plain, mixed = in_turns(rows(None), rows(SyntheticFeatures(model, ratio=0.5, seed=0)), rounds=4)
     return {
         "datasets stream with SyntheticFeatures, throughput of plain": round(plain / mixed, 2),
     }
@@ -372,13 +387,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10**6)
     parser.add_argument("--only", choices=["steps", "generation", "trained", "line", "stream", "two"])
+    parser.add_argument("--plot", help="file for the figure of cost against rows")
     args = parser.parse_args()
     torch.set_num_threads(1)
     parts: dict[str, Callable[[], dict]] = {
         "steps": steps,
         "generation": lambda: generation(args.rows),
         "trained": trained,
-        "line": lambda: line(args.rows),
+        "line": lambda: line(args.rows, args.plot),
         "stream": lambda: stream(args.rows),
         "two": two_processes,
     }

@@ -137,7 +137,7 @@ class SyntheticFeatures:
     def _replace(self, columns: dict, ids: list, labels: np.ndarray, features: np.ndarray) -> dict:
         draws = [self._draw(row_id, 0) for row_id in ids]
         chosen = np.array([draw[0] < self.ratio for draw in draws], dtype=bool)
-        wanted = np.array([self._emotion(draw[1], label) for draw, label in zip(draws, labels, strict=True)])
+        wanted = self._emotions([draw[1] for draw in draws], labels)
         picked = np.flatnonzero(chosen)
         columns["is_synthetic"] = chosen.tolist()
         if not len(picked):
@@ -163,7 +163,7 @@ class SyntheticFeatures:
             for copy_number in range(count):
                 draws.append(self._draw(row_id, copy_number))
                 origins.append((place, copy_number))
-        wanted = np.array([self._emotion(d[1], labels[p]) for d, (p, _) in zip(draws, origins, strict=True)], dtype=int)
+        wanted = self._emotions([draw[1] for draw in draws], labels[[place for place, _ in origins]])
         made, made_text = self._generate(wanted, draws)
         added = {
             "id": [f"synthetic:{self.seed}:{self.epoch}:{ids[place]}:{number}" for place, number in origins],
@@ -182,19 +182,20 @@ class SyntheticFeatures:
         numbers = np.frombuffer(hashlib.blake2b(key, digest_size=24).digest(), dtype="<u8")
         return int(numbers[0]) / 2**64, int(numbers[1]) / 2**64, int(numbers[2] >> 1)
 
-    def _emotion(self, uniform: float, label: int) -> int:
+    def _emotions(self, uniforms: list[float], labels: np.ndarray) -> np.ndarray:
+        """int64 (rows,): the labels' own, or drawn by numbers from 0 to 1."""
         if self.balance == "none":
-            return int(label)
-        return min(int(np.searchsorted(self.cumulative, uniform, side="right")), len(self.cumulative) - 1)
+            return labels
+        return np.searchsorted(self.cumulative, uniforms, side="right").clip(max=len(self.cumulative) - 1)
 
     def _generate(self, labels: np.ndarray, draws: list) -> tuple[np.ndarray, np.ndarray | None]:
         config = self.generator.config
         if not len(labels):
             empty = np.empty((0, config.paired_text_size), np.float32) if config.paired_text_size else None
             return np.empty((0, config.feature_size), np.float32), empty
-        noise = torch.stack(
-            [torch.randn(config.noise_size, generator=torch.Generator().manual_seed(draw[2])) for draw in draws]
-        )
+        noise, source = torch.empty(len(draws), config.noise_size), torch.Generator()
+        for row, draw in zip(noise.unbind(), draws, strict=True):
+            row.normal_(generator=source.manual_seed(draw[2]))
         text = None
         if self.text is not None:
             text = self.text[[draw[2] % len(self.text) for draw in draws]]

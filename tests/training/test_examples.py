@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,24 @@ def test_two_cpu_processes_are_launched_and_work_together(tmp_path):
     )
     one, two = ((tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("one", "two"))
     assert [json.loads(line) for line in two] == [pytest.approx(json.loads(line), abs=1e-4) for line in one]
+
+
+@pytest.mark.slow
+def test_a_launcher_that_is_told_to_stop_lets_its_processes_save(tmp_path):
+    """Slurm sends SIGTERM to the launcher, which passes it on."""
+    run = tmp_path / "run"
+    command = [LAUNCHER, "launch", "--config_file", EXAMPLES / "accelerate" / "cpu2.yaml", "--main_process_port", "0"]
+    command += ["-m", "mise_hf.training.generator", "--config", EXAMPLES / "generator.yaml", "--steps", "1000000"]
+    command += ["--save_every", "10", "--feature_size", "8", "--hidden_size", "16", "--output_dir", run]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*map(str, command)], env=environment, stderr=subprocess.PIPE, text=True) as launcher:
+        while launcher.poll() is None and not list(run.glob("checkpoints/step-*")):
+            time.sleep(0.1)
+        launcher.terminate()
+        printed = launcher.communicate()[1]
+    last = max(path.name for path in (run / "checkpoints").glob("step-*"))
+    steps = len((run / "metrics.jsonl").read_text().splitlines())
+    assert last == f"step-{steps:08d}", printed
 
 
 @pytest.mark.slow

@@ -128,6 +128,8 @@ def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(ended, whole, ca
     (second / "state.pt").write_bytes(content)
     generator.main([*COMMON, "--output_dir", str(run)])
     assert "checkpoint step-00000006 has" in capsys.readouterr().out
+    # Set aside, and its number written anew.
+    assert {"broken-step-00000006", "step-00000006"} <= {path.name for path in (run / "checkpoints").iterdir()}
     require_equal(whole / "generator", run)
 
 

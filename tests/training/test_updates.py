@@ -5,7 +5,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.aligner import train_aligner
 from mise_hf.training.arguments import AlignerArguments, ClassifierArguments, GeneratorArguments, parse_arguments
 from mise_hf.training.classifier import train_classifier
@@ -111,17 +110,19 @@ def test_a_step_beyond_all_bounds_stops_and_names_the_last_good_checkpoint(tmp_p
 
 
 def test_a_collapsed_generator_is_found_and_named(tmp_path, monkeypatch):
-    start = MiseGenerator.start_from
+    real = GeneratorTraining.step
 
-    def without_noise(self, *args, **options):
-        start(self, *args, **options)
-        self.noise_factor.weight.data.zero_()
-        return self
+    def step(self, number):
+        metrics = real(self, number)
+        if number == 16:
+            self.generator.noise_factor.weight.data.zero_()
+        return metrics
 
-    monkeypatch.setattr(MiseGenerator, "start_from", without_noise)
-    argv = ["--steps", "60", "--batch_size", "32", "--save_every", "10", "--learning_rate", "1e-9"]
-    with pytest.raises(DivergedError, match=r"step 24: the generator has collapsed.*step-00000020"):
+    monkeypatch.setattr(GeneratorTraining, "step", step)
+    argv = ["--steps", "60", "--batch_size", "32", "--save_every", "15", "--learning_rate", "1e-9"]
+    with pytest.raises(DivergedError, match=r"step 24: the generator has collapsed.*step-00000015"):
         generator_main([*argv, "--output_dir", str(tmp_path / "run")])
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000015"]
 
 
 def test_the_probe_tells_collapse_saturation_and_health_apart():

@@ -6,6 +6,7 @@ serve training only and stay unpublished.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -213,9 +214,9 @@ class MiseGenerator(MisePreTrainedModel):
                 raise ValueError(f"text_embeds have shape {tuple(text.shape)}; wanted ({rows}, {size})")
             inputs = torch.cat([noise, self.fill_text(text)], dim=1)
         hidden = table.index_select(0, labels).addmm_(inputs, weight.t())
-        for layer in self.layers:
+        for linear in (cast(_ResidualLayer, layer).linear for layer in self.layers):
             active = F.silu(hidden)
-            hidden.add_(layer.linear.bias).addmm_(active, layer.linear.weight.t())
+            hidden.add_(linear.bias).addmm_(active, linear.weight.t())
         out.copy_(self.class_means.weight.index_select(0, labels))
         out.add_(self.output.bias).addmm_(noise, self.noise_factor.weight.t())
         out.addmm_(F.silu(hidden, inplace=True), self.output.weight.t())

@@ -89,6 +89,43 @@ class AlignerArguments(RunArguments):
     mi_weight: float = field(default=0.1, metadata={"help": "weight of the bound on I(h; t)"})
     mi_bound: Literal["info_nce", "nwj", "smile"] = field(default="smile", metadata={"help": "which bound"})
     mask_same_label: bool = field(default=False, metadata={"help": "same-label pairs are no negatives"})
+    train_encoders: Literal["none", "last_n", "lora"] = field(
+        default="none",
+        metadata={"help": "train the encoders too; `features` is then a prepared corpus: what `mise-hf prepare` wrote"},
+    )
+    audio_encoder: str = field(default="", metadata={"help": "Hub id or folder, with train_encoders"})
+    text_encoder: str = field(default="", metadata={"help": "Hub id or folder, with train_encoders and text"})
+    audio_layers: list[int] = field(
+        default_factory=lambda: [1, 2, 3, 4], metadata={"help": "layers of the audio encoder, with train_encoders"}
+    )
+    last_n: int = field(default=1, metadata={"help": "blocks below the highest layer used that last_n trains"})
+    lora_rank: int = field(default=8, metadata={"help": "rank of lora's additions"})
+    encoder_learning_rate: float = field(default=1e-5, metadata={"help": "learning rate of the encoders' weights"})
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"help": "compute the encoders' blocks twice to save memory"}
+    )
+    max_seconds: float = field(default=10.0, metadata={"help": "seconds of a recording taken, with train_encoders"})
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        super().check()
+        for name in ("last_n", "lora_rank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
+        for name in ("encoder_learning_rate", "max_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted more than 0")
+        if self.train_encoders != "none":
+            if not self.audio_encoder or (self.text and not self.text_encoder):
+                raise ValueError(
+                    f"train_encoders is {self.train_encoders}; wanted --audio_encoder, and --text_encoder or --text "
+                    "false"
+                )
+            if self.features == "emodb":
+                raise ValueError(
+                    f"train_encoders is {self.train_encoders} and features is 'emodb'; wanted a prepared corpus, whose "
+                    "recordings the encoders can hear"
+                )
 
 
 @dataclass

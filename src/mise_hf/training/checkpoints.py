@@ -31,9 +31,6 @@ def write_checkpoint(home: Path, step: int, state: dict[str, Any]) -> Path:
     _write(draft / STATE, content)
     _write(draft / MANIFEST, json.dumps(manifest).encode())
     _flush_folder(draft)
-    if final.exists():
-        # Only a broken one is ever written again: a whole one would have been gone on with.
-        shutil.rmtree(final)
     draft.rename(final)
     _flush_folder(home)
     for old in sorted(home.glob("step-*"))[:-KEPT_CHECKPOINTS]:
@@ -62,13 +59,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def newest_whole(home: Path) -> tuple[Path | None, dict[str, Any] | None, list[str]]:
-    """The newest whole checkpoint and its state, None where there is none; and what is wrong with each newer one."""
-    problems = []
+    """The newest whole checkpoint and its state, None where there is none; and what is wrong with each newer one.
+
+    Newer ones are set aside as broken-step-N: they must not count among the two that are kept.
+    """
+    problems: list[str] = []
     for path in sorted(home.glob("step-*"), reverse=True):
         try:
             return path, read_checkpoint(path), problems
         except ValueError as error:
             problems.append(str(error))
+            aside = path.with_name(f"broken-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
     return None, None, problems
 
 

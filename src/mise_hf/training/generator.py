@@ -11,7 +11,7 @@ GAN"): high where synthetic rows carry the emotion in the way real rows do, and 
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -267,7 +267,7 @@ class GeneratorTraining:
         return contrastive_information(scores.float(), self.arguments.mi_estimator)
 
 
-def _source(rows: TrainingRows | StreamedRows, arguments: GeneratorArguments, config: MiseGeneratorConfig) -> Source:
+def _source(rows: TrainingRows | StreamedRows, arguments: GeneratorArguments, config: Any) -> Source:
     options = {"paired": bool(config.paired_text_size), "text": bool(config.text_size)}
     if isinstance(rows, StreamedRows):
         return StreamSource(rows, **options)

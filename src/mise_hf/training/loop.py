@@ -65,16 +65,23 @@ def run_training(training: Training, arguments: RunArguments, run: Run, name: st
                     _leave(stopped, step + 1, run, name)
                 bar.update()
                 bar.set_postfix({key: f"{value:.3g}" for key, value in list(metrics.items())[:3]}, refresh=False)
-        _require_finite(training, arguments.steps, run, name)
+        _require_sound_weights(training, arguments.steps, run, name)
     finally:
         trackers.close()
     run.accelerator.wait_for_everyone()
 
 
 def run_quietly(training: Training, steps: int, on_step: Callable[[int, dict[str, float]], None] | None = None) -> None:
-    """Take `steps` steps in memory: no folder, no tracker."""
+    """Take `steps` steps in memory: no folder, no tracker.
+
+    Raises:
+        DivergedError: for NaN or infinity.
+    """
     for step in range(steps):
         metrics = training.step(step)
+        cause = not_finite(metrics)
+        if cause is not None:
+            raise DivergedError(f"diverged at step {step}: {cause}")
         if on_step is not None:
             on_step(step, metrics)
 
@@ -89,8 +96,8 @@ def require_sound(training: Training, metrics: dict[str, float], step: int, run:
 
 
 def save(training: Training, run: Run, step: int, name: str) -> None:
-    """Write the checkpoint of `step` steps taken; refuse weights that are not finite."""
-    _require_finite(training, step, run, name)
+    """Write the checkpoint of `step` steps taken; raise DivergedError where it would not be a good one."""
+    _require_sound_weights(training, step, run, name)
     if run.accelerator.is_main_process:
         state = {
             "step": step,
@@ -121,8 +128,8 @@ def resume(training: Training, run: Run) -> int:
     return state["step"]
 
 
-def _require_finite(training: Training, step: int, run: Run, name: str) -> None:
-    cause = not_finite_weights(training.modules)
+def _require_sound_weights(training: Training, step: int, run: Run, name: str) -> None:
+    cause = not_finite_weights(training.modules) or training.degenerate()
     if cause is not None:
         _raise_diverged(cause, step - 1, run, name)
 

@@ -53,7 +53,8 @@ class Probe:
 
 def within_variance(rows: Tensor, labels: Tensor) -> float:
     """Mean over rows and dimensions of the squared distance to the class mean; (rows, dim) and (rows,)."""
-    residual = rows.double().clone()
+    # On the CPU: not every device has float64.
+    residual, labels = rows.cpu().double().clone(), labels.cpu()
     for label in labels.unique():
         residual[labels == label] -= residual[labels == label].mean(0)
     return float(residual.square().mean())

@@ -63,7 +63,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     if absent:
         raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(map(str, table.speakers)))}")
     table = table.select(~np.isin(table.speakers, exclude_speakers))
-    check_trainable(table)
+    check_trainable(table.speakers, table.labels, table.label_names)
     return table
 
 
@@ -82,13 +82,19 @@ def load_checkpoint(kind: type[M], path: str) -> M:
     return model
 
 
-def check_trainable(table: FeatureTable) -> None:
-    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances."""
-    speakers = sorted(set(map(str, table.speakers)))
-    if len(speakers) < 2:
-        raise ValueError(f"the training rows have the speakers {speakers}; wanted at least 2")
-    counts = np.bincount(table.labels, minlength=len(table.label_names))
-    few = {table.label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
+def check_trainable(speakers: Sequence[str] | np.ndarray, labels: np.ndarray, label_names: Sequence[str]) -> None:
+    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances.
+
+    Args:
+        speakers: of the rows.
+        labels: of the rows, int64 (rows,).
+        label_names: emotions.
+    """
+    known = sorted(set(map(str, speakers)))
+    if len(known) < 2:
+        raise ValueError(f"the training rows have the speakers {known}; wanted at least 2")
+    counts = np.bincount(labels, minlength=len(label_names))
+    few = {label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
     if few:
         raise ValueError(f"classes with fewer than 2 training utterances: {few}; wanted at least 2 each, or drop them")
 

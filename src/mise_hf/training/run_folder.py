@@ -96,7 +96,9 @@ def open_run(arguments: RunArguments, data: str) -> Iterator[Run]:
 def _prepare(folder: Path, lock: FileLock, arguments: RunArguments, data: str) -> None:
     """Lock the folder; make it, or check that the run there may be gone on with."""
     known = {folder / LOCK_FILE, folder / CONFIG_DRAFT}
-    if folder.exists() and not (folder / CONFIG_FILE).is_file() and set(folder.iterdir()) - known:
+    # Listed before it is asked for its configuration: another process may be making both at this moment.
+    there = set(folder.iterdir()) if folder.exists() else set()
+    if there - known and not (folder / CONFIG_FILE).is_file():
         raise ValueError(f"{folder} is not empty and holds no run of ours; wanted a new or empty folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mise_hf.training.rows import check_trainable
+
 
 @dataclass(frozen=True)
 class Block:
@@ -112,16 +114,11 @@ def _check(
     absent = sorted(set(exclude_speakers) - found["speaker"])
     if absent:
         raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(found['speaker'])}")
-    left = found["speaker"] - set(exclude_speakers)
-    if len(left) < 2:
-        raise ValueError(f"the training rows have the speakers {sorted(left)}; wanted at least 2")
     if len(found["fingerprint"]) != 1:
         raise ValueError(
             f"the rows carry {len(found['fingerprint'])} fingerprints; wanted one: do not mix encoders or layers"
         )
-    few = {name: int(count) for name, count in zip(names, counts, strict=True) if count < 2}
-    if few:
-        raise ValueError(f"classes with fewer than 2 training utterances: {few}; wanted at least 2 each, or drop them")
+    check_trainable(sorted(found["speaker"] - set(exclude_speakers)), np.repeat(np.arange(len(counts)), counts), names)
 
 
 def stream_corpora(index: StreamIndex, licence: str) -> list[dict[str, Any]]:
