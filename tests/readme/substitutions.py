@@ -27,4 +27,6 @@ def substitutions(shared: Path, clips: Path) -> list[tuple[str, str]]:
         # Trainings and generators of a few steps; their results are tested in tests/training and tests/test_demo.py.
         (r"(-m mise_hf\.training\.\w+ |mise-hf train \w+ )", r"\1--steps 3 "),
         (r"(mise-hf demo --corpus \S+)", r"\1 --steps 3"),
+        # What the shell would be told.
+        (r'eval "\$\((.*)\)"', r"\1"),
     ]
