@@ -14,7 +14,7 @@ COLUMNS = 3
 
 
 def recalls(name: str, scene: dict[str, Any]) -> str:
-    """Pooled UAR of each method, with the standard deviation over folds and each fold as a dot."""
+    """Pooled UAR of each method, with the standard deviation over folds and each fold as a tick."""
     methods = scene["methods"]
     best = max(methods, key=lambda method: methods[method]["uar"])
     label = f"UAR of {len(methods)} methods; the highest is {best} with {100 * methods[best]['uar']:.1f} %"
@@ -24,20 +24,22 @@ def recalls(name: str, scene: dict[str, Any]) -> str:
         figure, axes = plt.subplots(figsize=(6.4, 0.34 * len(names) + 0.9))
         for place, method in enumerate(names):
             entry = methods[method]
-            axes.barh(
-                place,
+            base = method == scene.get("baseline")
+            axes.errorbar(
                 100 * entry["uar"],
+                place,
                 xerr=100 * (entry.get("uar_std") or 0),
-                color=PALETTE[1 if method == scene.get("baseline") else 0],
-                ecolor=INK,
-                height=0.6,
+                fmt="s" if base else "o",
+                color=PALETTE[1 if base else 0],
+                ms=8,
+                elinewidth=2,
             )
             folds = [100 * uar for uar in entry.get("uar_folds", ())]
-            axes.plot(folds, [place] * len(folds), ".", color=INK, ms=4)
+            if len(folds) > 1:
+                axes.plot(folds, [place] * len(folds), "|", color=INK, ms=7, alpha=0.7)
         axes.set_yticks(range(len(names)), names)
-        lowest = min(min(entry.get("uar_folds") or [entry["uar"]]) for entry in methods.values())
-        axes.set_xlim(left=max(0, 100 * lowest - 10))
-        axes.set_xlabel("UAR, % (orange: the baseline; whiskers: standard deviation over folds; dots: folds)")
+        axes.grid(axis="y", color=PALETTE[7], alpha=0.3, lw=0.8)
+        axes.set_xlabel("UAR, % (square: the baseline; whiskers: standard deviation over folds; ticks: folds)")
         return figure
 
     return render(name, label, draw)
