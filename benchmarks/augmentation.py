@@ -159,8 +159,8 @@ def pooled(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]:
     ]:
         found = contrast(frame, main_group, second)
         lines.append(
-            f"- MISE (MI {WEIGHTS[0]:g}), adapted, less {title}: {100 * found['difference']:+.2f}, p = {found['p']:.2g} "
-            f"({seeds} generator seeds, conditional on the folds)"
+            f"- MISE (MI {WEIGHTS[0]:g}), adapted, less {title}: {100 * found['difference']:+.2f}, "
+            f"p = {found['p']:.2g} ({seeds} generator seeds, conditional on the folds)"
         )
     for measure, found in foretelling(frame, records, list(names)).items():
         lines.append(

@@ -5,16 +5,21 @@ May import models and features. Works in `dataset.with_transform`, `dataset.map(
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 
+from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.pretrained import EMODB_GENERATOR, load_generator
+from mise_hf.transfer import adapt, fit_transfer
 
 Mode = Literal["replace", "append"]
 Balance = Literal["uniform", "inverse", "none"]
@@ -90,6 +95,58 @@ class SyntheticFeatures:
             )
         weights = np.ones(config.num_labels) if class_counts is None else 1 / np.asarray(class_counts, dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] = EMODB_GENERATOR,
+        *,
+        target: FeatureTable | None = None,
+        label_map: Mapping[str, str] | None = None,
+        seed: int,
+        **options: Any,
+    ) -> "SyntheticFeatures":
+        """From a generator on the Hub, in a folder, or the package's own; adapted to a few rows of the target corpus.
+
+        Args:
+            name: Hub id or folder; by default the generator of EmoDB that the package carries.
+            target: training rows of the corpus to augment, never a row that is tested on. The generator is adapted to
+                them (`mise_hf.transfer`): it then makes the target's emotions, in the space of `dataset`. None takes
+                the generator as it is.
+            label_map: the generator's name of an emotion -> the target's, where they differ.
+            seed: of every draw.
+            options: as in `SyntheticFeatures`.
+
+        Raises:
+            ValueError: for no generator there, features made by another encoder, or no emotion in common.
+        """
+        generator = load_generator(name)
+        if target is None:
+            if label_map is not None:
+                raise ValueError("label_map is given without target; wanted both, or neither")
+            return cls(generator, seed=seed, **options)
+        transfer = fit_transfer(generator, target, label_map=label_map, seed=seed)
+        return cls(adapt(generator, transfer, target), fingerprint=target.fingerprint, seed=seed, **options)
+
+    def dataset(self, table: FeatureTable) -> Dataset:
+        """Utterances in the generator's encoder space, as rows that this object augments: id, label, speaker, features.
+
+        Args:
+            table: of the corpus that the generator was adapted to, or trained on.
+
+        Raises:
+            ValueError: for a generator of an aligned space.
+        """
+        if self.generator.space is None:
+            raise ValueError(
+                "the generator's space is 'aligned', which belongs to its aligner; wanted one of 'encoder'"
+            )
+        states = torch.from_numpy(table.layer(self.generator.config.state_layers))
+        space = self.generator.space
+        features = space.project(states.to(space.mean)).float().cpu().numpy()
+        labels = [table.label_names[label] for label in table.labels]
+        rows = {"id": table.ids.tolist(), "label": labels, "speaker": table.speakers.tolist(), "features": features}
+        return Dataset.from_dict(rows)
 
     def __repr__(self) -> str:
         return (

@@ -100,6 +100,16 @@ COMMANDS = {
             "mise-hf quality --real features/test --synthetic features/made --layer 3 --by-class --json",
         ),
     ),
+    "benchmark": Command(
+        MEASURE,
+        "mise_hf.commands.benchmark",
+        "does augmentation help on this corpus? tables with spread and paired tests",
+        (
+            "mise-hf benchmark features/mine --out runs/benchmark --fractions 0.1,0.3,1 --seeds 5",
+            "mise-hf benchmark features/mine --out runs/transfer --pretrained emodb_generator --only-pretrained",
+            "mise-hf benchmark features/iemocap --out runs/iemocap --folds session --modality both",
+        ),
+    ),
     "publish": Command(
         HUB,
         "mise_hf.hub.command",
