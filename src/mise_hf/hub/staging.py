@@ -229,9 +229,8 @@ def _refuse_other_encoder(config: Any, modality: Literal["audio", "text"], encod
     from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 
     trained = (config.feature_fingerprint or {}).get(f"{modality}_encoder") or {}
-    layers = getattr(config, f"{modality}_layers", None) or [config.state_layer]
     load = load_audio_encoder if modality == "audio" else load_text_encoder
-    digest = load(encoder, list(layers)).identity.get("weights_sha256")
+    digest = load(encoder, None).identity.get("weights_sha256")
     if trained.get("weights_sha256") not in (None, digest):
         raise ValueError(
             f"--{modality}-encoder has the weights {str(digest)[:12]}; wanted those the model was trained on: "
