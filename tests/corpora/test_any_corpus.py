@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import sys
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from trees import wav_bytes, write_wav
 
 from mise_hf.cli import main
-from mise_hf.corpora import read_corpus, read_prepared, write_prepared
+from mise_hf.corpora import CORPORA, read_corpus, read_prepared, write_prepared
 from mise_hf.corpora.hf_dataset import read_rows
 
 ROWS = [
@@ -164,6 +165,11 @@ def test_a_dataset_of_paths_copies_no_audio(tmp_path):
 def test_a_dataset_that_does_not_load_is_refused(tmp_path):
     with pytest.raises(ValueError, match="does not load"):
         read_corpus("dataset", tmp_path / "nowhere")
+
+
+def test_readme_names_every_reader_as_the_command_does():
+    section = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").partition("## Prepare, extract")[2]
+    assert all(f"`{name}`" in section.partition("## Train")[0] for name in CORPORA)
 
 
 def test_unknown_corpora_and_options_are_refused(tmp_path):

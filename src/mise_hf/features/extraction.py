@@ -171,8 +171,8 @@ def _pool_shard(
     heard = Pooled()
     usable = list(range(len(shard)))
     if pooler is not None:
-        usable = [row for row in usable if shard[row]["audio"]]
-        mute = {row: "the row names no audio file" for row in range(len(shard)) if row not in set(usable)}
+        mute = {row: "the row names no audio file" for row in usable if not shard[row]["audio"]}
+        usable = [row for row in usable if row not in mute]
         found = pooler.pool([shard[row]["audio"] for row in usable], [shard[row]["duration"] for row in usable], strict)
         heard.states = {usable[place]: states for place, states in found.states.items()}
         heard.rejected = mute | {usable[place]: reason for place, reason in found.rejected.items()}
