@@ -69,7 +69,6 @@ def torch_mist(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
 def mist() -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
     """torch-mist's SMILE and MINE, if it is installed."""
     if importlib.util.find_spec("torch_mist") is None:
-        print("torch-mist is not installed (pip install torch-mist): its columns are left out")
         return {}
     return {"SMILE": torch_mist("smile"), "MINE": torch_mist("mine")}
 

@@ -90,7 +90,7 @@ class Trees:
         counts = np.bincount(codes, minlength=self.classes)
         self.prior = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
         self.model = HistGradientBoostingClassifier(
-            max_iter=100, learning_rate=0.08, max_leaf_nodes=8, min_samples_leaf=10, early_stopping=True,
+            max_iter=100, learning_rate=0.12, max_leaf_nodes=8, min_samples_leaf=10, early_stopping=True,
             n_iter_no_change=5, random_state=seed,
         )  # fmt: skip
         x = features[:, self.columns]

@@ -30,13 +30,19 @@ class Ensemble:
         groups: np.ndarray | None,
         seed: int,
         doubt: float = 2.0,
+        near: dict[str, int | None] | None = None,
     ):
-        """`doubt`: standard errors by which corrections must help on rows they have not seen."""
+        """`doubt`: standard errors by which corrections must help on rows they have not seen.
+
+        `near`: where each kind's search for a strength may start, as a like ensemble's `near` has it.
+        """
         counts = np.bincount(codes, minlength=classes)
         self.log_prior = np.log(np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum())
         names = [kind for kind in kinds if kind in KINDS]
         self.names = tuple(names)
-        self.members = [KINDS[kind](features, codes, classes, groups) for kind in names]
+        start = near or {}
+        self.members = [KINDS[kind](features, codes, classes, groups, start.get(kind)) for kind in names]
+        self.near = {kind: member.near for kind, member in zip(names, self.members, strict=True)}
         held_out = [member.held_out for member in self.members]
         self.weights = pool_weights(held_out, codes, self.log_prior)
         base = pooled(held_out, self.weights, self.log_prior)

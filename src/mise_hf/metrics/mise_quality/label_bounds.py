@@ -14,7 +14,7 @@ from .assembly import Estimate
 from .crossfit import fold_numbers
 from .ensemble import CORRECTIONS, Ensemble
 from .pooling import needed
-from .posteriors import kinds_for
+from .posteriors import KINDS, heavy_tailed, kinds_for
 
 FOLDS = 4
 # Rows of a pilot; with few columns fits are cheap, and interactions need the rows.
@@ -54,14 +54,6 @@ def entropy_of(codes: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def heavy_tailed(features: np.ndarray) -> bool:
-    """Whether half of the columns of `features` (rows, columns) have an excess kurtosis above 6 (Laplace: 3)."""
-    z = features[:MOST_TRAINING_ROWS].astype(np.float64)
-    z -= z.mean(axis=0)
-    fourth, square = np.einsum("ij,ij,ij,ij->j", z, z, z, z), np.einsum("ij,ij->j", z, z)
-    return bool(np.median(fourth * len(z) / np.maximum(square**2, 1e-300)) - 3 > 6)
-
-
 def label_scores(
     codes: np.ndarray, features: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
 ) -> LabelScores:
@@ -74,9 +66,10 @@ def label_scores(
     log_prior = np.log(np.bincount(codes, minlength=classes) / len(codes))
     full, half = np.empty(len(codes)), np.empty(len(codes))
     used: set[str] = set()
+    near: dict[str, int | None] = {}
     most = 0
     for side in (0, 1):
-        kinds = chosen_kinds(codes, features, classes, fold % 2 != side, groups, rng)
+        kinds, near = chosen_kinds(codes, features, classes, fold % 2 != side, groups, rng, near)
         for k in np.unique(fold[fold % 2 == side]):
             test = fold == k
             train = np.flatnonzero(~test)
@@ -85,21 +78,25 @@ def label_scores(
             for out, part in ((full, train), (half, half_of(codes, train, groups, rng))):
                 model = Ensemble(
                     features[part].astype(np.float64), codes[part], classes, kinds,
-                    None if groups is None else groups[part], int(rng.integers(2**31)),
+                    None if groups is None else groups[part], int(rng.integers(2**31)), near=near,
                 )  # fmt: skip
+                near = near | model.near
                 log_proba = model.log_proba(features[test].astype(np.float64))
                 out[test] = log_proba[np.arange(int(test.sum())), codes[test]] - log_prior[codes[test]]
                 used.update(model.used)
-    order = (*kinds_for(features.shape[1]), *CORRECTIONS)
+    order = (*KINDS, *CORRECTIONS)
     return LabelScores(full, half, tuple(kind for kind in order if kind in used), most)
 
 
-def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, ...]:
-    """Kinds that got weight in a pilot on the `allowed` rows; all of them where the rows are too few to tell."""
-    every = (*kinds_for(features.shape[1]), *CORRECTIONS)
+def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[tuple[str, ...], dict]:
+    """Kinds that got weight in a pilot on the `allowed` rows; all of them where the rows are too few to tell.
+
+    And where searches for a strength may start, which is `near` on the way in.
+    """
+    every = (*kinds_for(features), *CORRECTIONS)
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
-        return every
+        return every, near
     most = PILOT_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else PILOT_ROWS
     rows = np.sort(rng.permutation(rows)[:most])
     # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
@@ -111,9 +108,11 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng) -> tuple[str, .
         None if groups is None else groups[rows],
         int(rng.integers(2**31)),
         doubt=0.5,
+        near=near,
     )
     useful = needed([member.held_out for member in pilot.members], codes[rows], pilot.log_prior)
-    return tuple(pilot.names[i] for i in useful) + tuple(kind for kind in pilot.used if kind in CORRECTIONS)
+    kinds = tuple(pilot.names[i] for i in useful) + tuple(kind for kind in pilot.used if kind in CORRECTIONS)
+    return kinds, near | pilot.near
 
 
 def half_of(codes, train, groups, rng) -> np.ndarray:
@@ -141,7 +140,10 @@ def estimate_labels(
     missed = abs(correction) + 0.02 * entropy
     if set(scores.kinds) & set(CORRECTIONS):
         missed += 0.08 * entropy
-    if heavy_tailed(features):
+    if "unmixed" in scores.kinds:
+        missed += 0.08 * entropy
+        flags.append("heavy-tailed columns: some information is missed unless they are mixed from independent sources")
+    elif heavy_tailed(features):
         missed += 0.25 * entropy
         flags.append("heavy-tailed columns: classifiers on squashed columns may miss much of the information")
     if scores.training_rows < len(codes) * (FOLDS - 1) // FOLDS - len(codes) // 10:

@@ -29,6 +29,7 @@ class LinearClassifier:
     prior: np.ndarray
     smoothing: float
     held_out: np.ndarray
+    strength: int
 
     def log_proba(self, features: np.ndarray) -> np.ndarray:
         """Log-probabilities (rows, classes) in nats for `features` (rows, columns)."""
@@ -41,11 +42,18 @@ def smoothed(log_proba: np.ndarray, prior: np.ndarray, weight: float) -> np.ndar
     return np.logaddexp(log_proba + np.log1p(-weight), np.log(prior) + np.log(weight))
 
 
-def fit_linear(features: np.ndarray, codes: np.ndarray, classes: int, groups: np.ndarray | None = None):
+def fit_linear(
+    features: np.ndarray,
+    codes: np.ndarray,
+    classes: int,
+    groups: np.ndarray | None = None,
+    near: int | None = None,
+) -> LinearClassifier:
     """Fits on `features` (rows, columns) and `codes` (rows,); with `groups`, tuned on left-out groups.
 
     Columns are standardised; where they are too many for the rows (fewer than 4 rows a column), their own scale is
     tried too, since principal components carry their weight in it. A class without rows gets the prior of half a row.
+    `near`: where in STRENGTHS to start the search (a like fit's `strength`); the rows decide where it ends.
     """
     rows, columns = features.shape
     counts = np.bincount(codes, minlength=classes)
@@ -58,14 +66,16 @@ def fit_linear(features: np.ndarray, codes: np.ndarray, classes: int, groups: np
         common = np.sqrt(np.mean(np.where(np.isfinite(deviation), deviation, 0.0) ** 2))
         scales.append(np.where(np.isfinite(deviation), common, np.inf))
     blocks = balanced_blocks(codes) if groups is None else groups
-    fits = [best_ridge((features - mean) / scale, codes, prior, blocks) for scale in scales]
+    fits = [best_ridge((features - mean) / scale, codes, prior, blocks, near) for scale in scales]
     best = min(range(len(fits)), key=lambda i: fits[i].loss)
     fit = fits[best]
     direction, offset = discriminant(fit.left_out, codes, prior)
     smoothing = 1.0 / (rows + classes)
     weight = fit.temperature * (fit.coefficients @ direction) / scales[best][:, None]
     held_out = smoothed(log_softmax(np.log(prior) + fit.temperature * fit.logits), prior, smoothing)
-    return LinearClassifier(mean, weight, np.log(prior) + fit.temperature * offset, prior, smoothing, held_out)
+    return LinearClassifier(
+        mean, weight, np.log(prior) + fit.temperature * offset, prior, smoothing, held_out, fit.strength
+    )
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,10 @@ class RidgeFit:
     left_out: np.ndarray
     logits: np.ndarray
     temperature: float
+    strength: int
 
 
-def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.ndarray) -> RidgeFit:
+def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.ndarray, near: int | None) -> RidgeFit:
     """Ridge regression of the class indicators on `z` (rows, columns), left out block by block."""
     eigenvalues, basis = principal_axes(z)
     scores = z @ basis
@@ -97,12 +108,16 @@ def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.n
             held_out = left_out(scores @ coefficients, target, scores * np.sqrt(shrink), blocks)
             logits = cross_fitted_logits(held_out, codes, prior, parts)
             temperature, value = best_temperature(logits, codes, prior)
-            tried[i] = RidgeFit(value, basis @ coefficients, held_out, logits, temperature)
+            tried[i] = RidgeFit(value, basis @ coefficients, held_out, logits, temperature, i)
         return tried[i].loss
 
-    # The loss has one valley in the strength, nearly always: a coarse walk and a step to either side find it.
-    low = min(range(1, len(strengths), 3), key=loss)
-    return tried[min({max(low - 1, 0), low, min(low + 1, len(strengths) - 1)}, key=loss)]
+    # The loss has one valley in the strength, nearly always: a coarse walk, or a like fit, says where to descend.
+    low = min(range(1, len(strengths), 3), key=loss) if near is None else near
+    while True:
+        lowest = min({max(low - 1, 0), low, min(low + 1, len(strengths) - 1)}, key=loss)
+        if lowest == low:
+            return tried[low]
+        low = lowest
 
 
 def balanced_blocks(codes: np.ndarray) -> np.ndarray:

@@ -54,11 +54,11 @@ def pointwise_new_label_information(
     data = labelled(train_codes, kept, groups, "train_features")
     rng = options.rng()
     everything = np.ones(len(data.codes), dtype=bool)
-    kinds = chosen_kinds(data.codes, data.features, len(known), everything, data.groups, rng)
+    kinds, near = chosen_kinds(data.codes, data.features, len(known), everything, data.groups, rng, {})
     rows = rng.permutation(len(data.codes))[:MOST_TRAINING_ROWS]
     model = Ensemble(
         data.features[rows].astype(np.float64), data.codes[rows], len(known), kinds,
-        None if data.groups is None else data.groups[rows], int(rng.integers(2**31)),
+        None if data.groups is None else data.groups[rows], int(rng.integers(2**31)), near=near,
     )  # fmt: skip
     # `labelled` numbers the classes by first appearance in its own order.
     of_train = np.empty(len(known), dtype=np.int64)

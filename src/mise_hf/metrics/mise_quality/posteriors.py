@@ -1,7 +1,7 @@
 """Kinds of classifier that a label bound may use, each with honest scores of its own training rows. Siblings only.
 
 A posterior offers `held_out` (rows, classes): log-probabilities of its training rows by fits that left them out, and
-`log_proba(features)` for new rows.
+`log_proba(features)` for new rows. `near` is where its search for a strength ended: a like fit may start there.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .linear_classifier import fit_linear, principal_axes, smoothed
+from .unmixing import independent_rotation
 
 PRODUCT_AXES = 20
+UNMIXED_AXES = 64
+MOST_ROWS_LOOKED_AT = 16_384
 NEIGHBOUR_COLUMNS = 6
+# Excess kurtosis: Laplace has 3. Below LIGHT in every column, squashing is idle.
+HEAVY, LIGHT = 6.0, 1.0
 NEIGHBOURS = (10, 20, 40, 80)
 
 
@@ -22,6 +27,7 @@ class Posterior(Protocol):
     """What every classifier here can do."""
 
     held_out: np.ndarray
+    near: int | None
 
     def log_proba(self, features: np.ndarray) -> np.ndarray:
         """Log-probabilities (rows, classes) in nats for `features` (rows, columns)."""
@@ -44,10 +50,17 @@ class Squash:
 class Mapped:
     """The calibrated ridge classifier on a map of the features."""
 
-    def __init__(self, features: np.ndarray, codes: np.ndarray, classes: int, groups: np.ndarray | None):
+    def __init__(
+        self,
+        features: np.ndarray,
+        codes: np.ndarray,
+        classes: int,
+        groups: np.ndarray | None,
+        near: int | None = None,
+    ):
         self.fit_map(features)
-        self.model = fit_linear(self.map(features), codes, classes, groups)
-        self.held_out = self.model.held_out
+        self.model = fit_linear(self.map(features), codes, classes, groups, near)
+        self.held_out, self.near = self.model.held_out, self.model.strength
 
     def fit_map(self, features: np.ndarray) -> None:
         """Learns what the map needs from the training rows (rows, columns)."""
@@ -93,10 +106,46 @@ class Products(Mapped):
         return np.concatenate([z, z[:, i] * z[:, j]], axis=1)
 
 
+class Unmixed(Mapped):
+    """Ridge on bounded scores of independent components, for heavy tails: in mixed columns one wild source hides all.
+
+    The scores z / (1 + z^2 / s) turn back to 0 far out, as the log-likelihood ratio of heavy-tailed laws does.
+    """
+
+    def fit_map(self, features: np.ndarray) -> None:
+        """Whitening by rows of bounded length, the leading UNMIXED_AXES axes, and their independent components."""
+        self.centre = np.median(features, axis=0)
+        z = features - self.centre
+        width = np.median(np.abs(z), axis=0)
+        length = np.sqrt(((z / np.where(width > 0, width, np.inf)) ** 2).mean(axis=1))
+        z = z / np.maximum(length / max(float(np.median(length)), 1e-300), 1.0)[:, None]
+        eigenvalues, axes = np.linalg.eigh(z.T @ z / len(z))
+        keep = eigenvalues[-UNMIXED_AXES:] > 1e-9 * eigenvalues[-1]
+        whiten = (axes[:, -UNMIXED_AXES:] / np.sqrt(np.maximum(eigenvalues[-UNMIXED_AXES:], 1e-300)))[:, keep]
+        self.sources = whiten @ independent_rotation(z @ whiten, np.eye(whiten.shape[1])).T
+        s = (features - self.centre) @ self.sources
+        self.squash = Squash(s)
+
+    def map(self, features: np.ndarray) -> np.ndarray:
+        """Scores (rows, 3 axes) of the components at three reaches."""
+        z = ((features - self.centre) @ self.sources - self.squash.middle) / self.squash.width
+        # Beyond this the scores are 0 anyway, and its square would overflow.
+        z = np.clip(z, -1e6, 1e6)
+        return np.concatenate([z / (1 + z**2 / 0.5), z / (1 + z**2 / 4.0), 3.0 * np.tanh(z / 3.0)], axis=1)
+
+
 class Neighbours:
     """Class frequencies among the nearest training rows, in few columns; as many as serve rows left out best."""
 
-    def __init__(self, features: np.ndarray, codes: np.ndarray, classes: int, groups: np.ndarray | None):
+    def __init__(
+        self,
+        features: np.ndarray,
+        codes: np.ndarray,
+        classes: int,
+        groups: np.ndarray | None,
+        near: int | None = None,
+    ):
+        self.near = near
         counts = np.bincount(codes, minlength=classes)
         self.prior = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
         self.squash, self.codes = Squash(features), codes
@@ -125,9 +174,37 @@ class Neighbours:
         return smoothed(log_proba, self.prior, 1.0 / (len(self.codes) + len(self.prior)))
 
 
-KINDS: dict[str, type] = {"linear": Linear, "squashed": Squashed, "products": Products, "neighbours": Neighbours}
+KINDS: dict[str, type] = {
+    "linear": Linear,
+    "squashed": Squashed,
+    "unmixed": Unmixed,
+    "products": Products,
+    "neighbours": Neighbours,
+}
 
 
-def kinds_for(columns: int) -> tuple[str, ...]:
-    """Names of the kinds that make sense for so many columns."""
-    return tuple(kind for kind in KINDS if kind != "neighbours" or columns <= NEIGHBOUR_COLUMNS)
+def kinds_for(features: np.ndarray) -> tuple[str, ...]:
+    """Names of the kinds that make sense for `features` (rows, columns)."""
+    without = set()
+    if features.shape[1] > NEIGHBOUR_COLUMNS:
+        without.add("neighbours")
+    kurtosis = excess_kurtosis(features)
+    if np.median(kurtosis) <= HEAVY:
+        without.add("unmixed")
+    if kurtosis.max() <= LIGHT:
+        # Squashing changes next to nothing here, and a second ridge costs as much as the first.
+        without.add("squashed")
+    return tuple(kind for kind in KINDS if kind not in without)
+
+
+def excess_kurtosis(features: np.ndarray) -> np.ndarray:
+    """E z^4 - 3 of each column (columns,) of `features` (rows, columns)."""
+    z = features[:MOST_ROWS_LOOKED_AT].astype(np.float64)
+    z -= z.mean(axis=0)
+    fourth, square = np.einsum("ij,ij,ij,ij->j", z, z, z, z), np.einsum("ij,ij->j", z, z)
+    return fourth * len(z) / np.maximum(square**2, 1e-300) - 3
+
+
+def heavy_tailed(features: np.ndarray) -> bool:
+    """Whether half of the columns of `features` (rows, columns) have an excess kurtosis above HEAVY."""
+    return bool(np.median(excess_kurtosis(features)) > HEAVY)

@@ -15,7 +15,9 @@ from .crossfit import canonical_codes, canonical_order
 
 # With fewer distinct rows than this share, a vector is a label in disguise (10 sentences, 2 sentences): an atom.
 ATOM_SHARE = 5
-MOST_SHOWN = 8
+# With few columns, distinct rows from this number on are taken for a rounded measurement.
+MOST_NAMES = 30
+FEW_COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ def without_constants(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def atoms(x: np.ndarray) -> np.ndarray | None:
-    """Codes (rows,) of the distinct rows of `x` when they are fewer than a fifth of the rows, else None."""
+    """Codes (rows,) of the distinct rows of `x` when they are fewer than a fifth of the rows, else None.
+
+    In few columns, many distinct rows are a rounded measurement rather than a name: not an atom either.
+    """
     limit = len(x) / ATOM_SHARE
+    if x.shape[1] <= FEW_COLUMNS:
+        limit = min(limit, MOST_NAMES)
     if len(np.unique(x[:, 0])) >= limit:
         return None
     distinct, codes = np.unique(x, axis=0, return_inverse=True)

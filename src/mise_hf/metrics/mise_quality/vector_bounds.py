@@ -14,7 +14,7 @@ from .assembly import Estimate
 from .critic import critic_bound
 from .crossfit import fold_numbers
 from .gaussian_copula import gaussian_information, joint_covariance, normal_scores
-from .nearest_neighbours import MOST_COLUMNS, neighbour_shares
+from .nearest_neighbours import MOST_COLUMNS, neighbour_shares, untied_scores
 from .normalisation import overshoot
 from .polynomial_terms import PolynomialRegression
 from .student_copula import StudentRatio, fit_student
@@ -62,7 +62,7 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, 
                 0.05 * abs(fit.information),
             )
     if x.shape[1] + y.shape[1] <= MOST_COLUMNS:
-        near = neighbour_shares(normal_scores(x), normal_scores(y))
+        near = neighbour_shares(untied_scores(x, rng), untied_scores(y, rng))
         if clearly(near - found.shares):
             bias = 0.02 * (x.shape[1] + y.shape[1] - 1) * abs(float(near.mean()))
             found = Candidate(near, "nearest neighbours (clearly above the copulas)", bias)
