@@ -283,13 +283,15 @@ def write_features(folder: Path, rows: int, block: int) -> None:
 
 
 STREAM = """
-import json, resource, sys, time
+import json, pathlib, sys, time
 from mise_hf.training import generator
 folder, out, steps = sys.argv[1:]
 start = time.process_time()
 generator.main(["--features", folder, "--stream", "true", "--output_dir", out, "--steps", steps, "--batch_size", "1000",
     "--feature_size", "256", "--hidden_size", "64", "--save_every", "1000000"])
-megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not getrusage: its maximum begins at that of the process that started this one.
+status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+megabytes = int(status["VmHWM"].split()[0]) / 1024
 print(json.dumps([time.process_time() - start, megabytes]))
 """
 
