@@ -85,7 +85,7 @@ class BareLoop:
     def batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Real rows, labels, noise, two instance noises."""
         labels = torch.randint(len(LABELS), (BATCH,), generator=rng)
-        place = torch.rand(BATCH, generator=rng)
+        place = torch.rand(BATCH, generator=rng, dtype=torch.float64)
         chosen = torch.stack(
             [self.of_label[label][int(p * len(self.of_label[label]))] for label, p in zip(labels, place, strict=True)]
         )
@@ -105,6 +105,7 @@ class BareLoop:
         made = ((made + made_blur) / self.unit).requires_grad_(penalise)
         real_scores, made_scores = self.critic(real, labels), self.critic(made, labels)
         loss = F.softplus(made_scores - real_scores).mean()
+        critic_loss = loss.detach()
         if penalise:
             for scores, inputs in ((real_scores, real), (made_scores, made)):
                 (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
@@ -113,7 +114,6 @@ class BareLoop:
         loss.backward()
         critic_optimizer.step()
         real, made = real.detach(), made.detach()
-        losses = [loss.item()]
         information = F.cross_entropy(self.made_information(made)[0], labels) + F.cross_entropy(
             self.real_information(real)[0], labels
         )
@@ -126,8 +126,8 @@ class BareLoop:
             module.requires_grad_(False)
         rows = (self.generator(noise, labels).features + made_blur) / self.unit
         real_scores = self.critic((real + real_blur) / self.unit, labels)
-        loss = F.softplus(real_scores - self.critic(rows, labels)).mean()
-        loss = loss - 0.1 * (
+        generator_loss = F.softplus(real_scores - self.critic(rows, labels)).mean()
+        loss = generator_loss - 0.1 * (
             F.cross_entropy(self.made_information(rows)[0], labels)
             - F.cross_entropy(self.real_information(rows)[0], labels)
         )
@@ -139,7 +139,7 @@ class BareLoop:
         with torch.no_grad():
             for kept, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(new, 1 - min(0.99, (step + 1) / (step + 10)))
-        return {"critic_loss": losses[0], "generator_loss": loss.item()}
+        return {"critic_loss": critic_loss.item(), "generator_loss": generator_loss.item()}
 
 
 def steps() -> dict:
@@ -149,6 +149,10 @@ def steps() -> dict:
     made = make_generator(rows, arguments, label_names=LABELS)
     training = GeneratorTraining(made, rows, arguments, Accelerator(cpu=True))
     bare = BareLoop(rows, arguments)
+    for number in range(4):
+        here, there = training.step(number), bare.step(number)
+        if any(abs(here[name] - value) > 1e-3 for name, value in there.items()):
+            raise ValueError(f"step {number} gives {here} and by hand {there}; wanted the same math")
     # Four steps: one of them with penalties.
     ours, theirs, draws = in_turns(
         lambda: [training.step(number) for number in range(4)],
@@ -279,13 +283,15 @@ def write_features(folder: Path, rows: int, block: int) -> None:
 
 
 STREAM = """
-import json, resource, sys, time
+import json, pathlib, sys, time
 from mise_hf.training import generator
 folder, out, steps = sys.argv[1:]
 start = time.process_time()
 generator.main(["--features", folder, "--stream", "true", "--output_dir", out, "--steps", steps, "--batch_size", "1000",
     "--feature_size", "256", "--hidden_size", "64", "--save_every", "1000000"])
-megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not getrusage: its maximum begins at that of the process that started this one.
+status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+megabytes = int(status["VmHWM"].split()[0]) / 1024
 print(json.dumps([time.process_time() - start, megabytes]))
 """
 

@@ -87,6 +87,10 @@ def ended(tmp_path_factory):
     jobs["two"] = two_processes(folder, "generator", [*rarely, "--output_dir", str(folder / "two")])
     jobs["two"][1]["die"] = [4, "SIGTERM"]
     jobs["broken"] = [process("generator", [*COMMON, "--output_dir", str(folder / "broken")], die=[7, "logged"])]
+    (folder / "mine").mkdir()
+    (folder / "mine" / "thesis.tex").write_text("years of work")
+    (folder / "refused").mkdir()
+    jobs["refused"] = two_processes(folder / "refused", "aligner", [*COMMON, "--output_dir", str(folder / "mine")])
     jobs["rivals"] = [process("aligner", [*COMMON, "--output_dir", str(folder / "rivals")]) for _ in range(2)]
     results = dict(zip(jobs, run_jobs(folder, list(jobs.values())), strict=True))
     return {"folder": folder, "seed": seed, "runs": runs, **results}
@@ -148,6 +152,12 @@ def test_two_processes_that_know_nothing_of_each_other_do_not_share_a_folder(end
         pass
     with open_run(arguments, "data"):
         pass
+
+
+def test_what_the_main_process_refuses_every_process_refuses(ended):
+    """Or the others would wait for it for ever."""
+    assert [one["status"] for one in ended["refused"]] == [1, 1]
+    assert all("no run of ours" in one["output"] for one in ended["refused"])
 
 
 def test_a_changed_configuration_is_refused_with_the_difference(tmp_path):
