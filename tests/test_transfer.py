@@ -57,8 +57,8 @@ def source() -> MiseGenerator:
 
 
 def few_and_many(names=NAMES):
-    few = corpus("target", names=names, speakers=4, each=6, seed=1, shift=2.0)
-    return few, corpus("target", names=names, speakers=8, each=60, seed=2, shift=2.0)
+    few = corpus("target", names=names, speakers=4, each=6, seed=1, shift=2.0, noise=1.6)
+    return few, corpus("target", names=names, speakers=8, each=60, seed=2, shift=2.0, noise=1.6)
 
 
 def accuracy(table, log_probabilities):
@@ -93,7 +93,7 @@ def test_an_emotion_of_the_target_alone_keeps_its_own_mean(source):
     space = transfer.space
     own = space.project(torch.from_numpy(few.layer(3)[few.labels == 1])).double().numpy().mean(0)
     assert np.allclose(transfer.posterior.means[1], own, atol=1e-4)
-    assert accuracy(many, transfer.log_posterior(many, (3,))) > 0.8
+    assert accuracy(many, transfer.log_posterior(many, (3,))) > 0.7
 
 
 def test_names_may_be_mapped(source):

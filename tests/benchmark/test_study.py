@@ -88,7 +88,7 @@ def test_a_finished_study_is_read_and_another_is_refused(transfer_study):
     fewer, _ = run_study(hard_table(), replace(plan, seeds=(0,)), out, generators=generators)
     assert set(fewer["seed"]) == {0}
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == written
-    with pytest.raises(ValueError, match="another study.*steps"):
+    with pytest.raises(ValueError, match=r"another study.*steps"):
         run_study(hard_table(), replace(plan, steps=3), out, generators=generators)
 
 

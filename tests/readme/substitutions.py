@@ -27,6 +27,10 @@ def substitutions(shared: Path, clips: Path) -> list[tuple[str, str]]:
         # Trainings and generators of a few steps; their results are tested in tests/training and tests/test_demo.py.
         (r"(-m mise_hf\.training\.\w+ |mise-hf train \w+ )", r"\1--steps 3 "),
         (r"(mise-hf demo --corpus \S+)", r"\1 --steps 3"),
+        # Studies of minutes: here their flags are parsed, tests/benchmark runs them.
+        (r"(mise-hf benchmark .*)", r"\1 --help"),
+        # Rows of the user's: what the block before has extracted.
+        (r"\bfeatures/mine\b", "features/emodb"),
         # What the shell would be told.
         (r'eval "\$\((.*)\)"', r"\1"),
     ]
