@@ -9,6 +9,7 @@ import numpy as np
 
 from .carried import carried_information
 from .checks import as_codes, as_matrix, check_columns, check_count
+from .drawing import Scores
 from .fidelity import frechet, neighbourhood, transfer_recall, vendi_score
 from .held_out_real import cross_fitted_carried
 from .information import joint_information, label_information, vector_information
@@ -34,7 +35,7 @@ def quality(
     training_groups: Any = None,
     n_permutations: int = 0,
     seed: int = 0,
-) -> dict[str, float | str]:
+) -> Scores:
     """Scores synthetic features against real ones that the generator has not seen.
 
     Args:
@@ -66,11 +67,9 @@ def quality(
     as_codes("real_labels", real_labels, len(held))
     options: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
     apart = groups if can_be_held_out(real_labels, groups, len(held)) else None
-    out: dict[str, float | str] = {
-        "rows_real": float(len(held)),
-        "rows_synthetic": float(len(fake)),
-        "speakers_held_out": float(apart is not None),
-    }
+    out = Scores(
+        rows_real=float(len(held)), rows_synthetic=float(len(fake)), speakers_held_out=float(apart is not None)
+    )
     note(out, "carried", carried_information(fake, synthetic_labels, held, real_labels, groups, **options))
     if training is not None:
         note(out, "carried_real", carried_information(training, training_labels, held, real_labels, groups, **options))
@@ -85,9 +84,9 @@ def quality(
         if vectors is not None:
             note(out, f"text_information_{side}", vector_information(vectors, rows, **options))
             note(out, f"joint_information_{side}", joint_information(labels, vectors, rows, **options))
-    out |= spread_and_overlap(fake, synthetic_labels, held, real_labels, seed)
+    out.update(spread_and_overlap(fake, synthetic_labels, held, real_labels, seed))
     if training is not None:
-        out |= copies(fake, training, training_groups, held, groups, seed)
+        out.update(copies(fake, training, training_groups, held, groups, seed))
     out["summary"] = summary(out)
     return out
 
