@@ -36,6 +36,9 @@ class Ensemble:
 
         `near`: where each kind's search for a strength may start, as a like ensemble's `near` has it.
         """
+        if groups is not None and len(np.unique(groups)) < 2:
+            # One speaker of two is held out, so the other is all there is to tune on.
+            groups = None
         counts = np.bincount(codes, minlength=classes)
         self.log_prior = np.log(np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum())
         names = [kind for kind in kinds if kind in KINDS]
@@ -95,4 +98,4 @@ def validation_rows(codes: np.ndarray, groups: np.ndarray | None, seed: int) -> 
         rows = np.flatnonzero(codes == code)
         if valid[rows].all():
             valid[rows] = False
-    return valid
+    return valid if valid.any() or groups is None else validation_rows(codes, None, seed)

@@ -146,6 +146,8 @@ def estimate_labels(
     elif heavy_tailed(features):
         missed += 0.25 * entropy
         flags.append("heavy-tailed columns: classifiers on squashed columns may miss much of the information")
+    if groups is not None and int(groups.max()) + 1 < 3:
+        flags.append("two groups: each is scored by classifiers tuned on the other alone, which may be far too sure")
     if scores.training_rows < len(codes) * (FOLDS - 1) // FOLDS - len(codes) // 10:
         method += f"; fitted on {scores.training_rows} of {len(codes)} rows at a time, all rows scored"
     return Estimate(

@@ -17,6 +17,7 @@ from .conditional import estimate_within
 from .corrections import Network
 from .critic import critic_bound
 from .crossfit import fold_numbers
+from .drawing import Scores
 from .ensemble import Ensemble
 from .fidelity import frechet
 from .gaussian_copula import gaussian_information
@@ -47,6 +48,7 @@ __all__ = [
     "MiseQuality",
     "Network",
     "PolynomialRegression",
+    "Scores",
     "Squash",
     "as_matrix",
     "carried_information",

@@ -9,6 +9,7 @@ import numpy as np
 
 from .carried import carried_information
 from .checks import as_codes, as_matrix, check_columns, check_count
+from .drawing import Scores
 from .fidelity import frechet, neighbourhood, transfer_recall, vendi_score
 from .held_out_real import cross_fitted_carried
 from .information import joint_information, label_information, vector_information
@@ -17,6 +18,7 @@ from .result import Information
 from .verdict import summary
 
 NEIGHBOURS = 5
+LEAST_SPEAKERS = 3
 
 
 def quality(
@@ -33,7 +35,7 @@ def quality(
     training_groups: Any = None,
     n_permutations: int = 0,
     seed: int = 0,
-) -> dict[str, float | str]:
+) -> Scores:
     """Scores synthetic features against real ones that the generator has not seen.
 
     Args:
@@ -41,7 +43,8 @@ def quality(
         synthetic_labels: (rows,).
         real: (rows', columns), best of unseen speakers.
         real_labels: (rows',).
-        groups: (rows',), speakers of the real rows: held out together.
+        groups: (rows',), speakers of the real rows: held out together (`speakers_held_out`) if there are three or
+            more and every class has two of them; else rows are, since one speaker calibrates no classifier for another.
         text: (rows', T), text vectors of the real rows, for I(t; h) and I((c, t); h).
         synthetic_text: (rows, T), the text vectors that the synthetic rows were generated for.
         training: (rows'', columns), what the generator was trained on: gives `carried_real` its training rows, and
@@ -63,13 +66,16 @@ def quality(
     as_codes("synthetic_labels", synthetic_labels, len(fake))
     as_codes("real_labels", real_labels, len(held))
     options: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
-    out: dict[str, float | str] = {"rows_real": float(len(held)), "rows_synthetic": float(len(fake))}
+    apart = groups if can_be_held_out(real_labels, groups, len(held)) else None
+    out = Scores(
+        rows_real=float(len(held)), rows_synthetic=float(len(fake)), speakers_held_out=float(apart is not None)
+    )
     note(out, "carried", carried_information(fake, synthetic_labels, held, real_labels, groups, **options))
     if training is not None:
         note(out, "carried_real", carried_information(training, training_labels, held, real_labels, groups, **options))
     else:
-        note(out, "carried_real", cross_fitted_carried(held, real_labels, groups, seed=seed))
-    note(out, "information_real", label_information(real_labels, held, groups=groups, **options))
+        note(out, "carried_real", cross_fitted_carried(held, real_labels, apart, seed=seed))
+    note(out, "information_real", label_information(real_labels, held, groups=apart, **options))
     note(out, "information_synthetic", label_information(synthetic_labels, fake, **options))
     for side, vectors, labels, rows in (
         ("real", text, real_labels, held),
@@ -78,11 +84,22 @@ def quality(
         if vectors is not None:
             note(out, f"text_information_{side}", vector_information(vectors, rows, **options))
             note(out, f"joint_information_{side}", joint_information(labels, vectors, rows, **options))
-    out |= spread_and_overlap(fake, synthetic_labels, held, real_labels, seed)
+    out.update(spread_and_overlap(fake, synthetic_labels, held, real_labels, seed))
     if training is not None:
-        out |= copies(fake, training, training_groups, held, groups, seed)
+        out.update(copies(fake, training, training_groups, held, groups, seed))
     out["summary"] = summary(out)
     return out
+
+
+def can_be_held_out(labels: Any, groups: Any, rows: int) -> bool:
+    """Whether there are LEAST_SPEAKERS `groups` (rows,) and each class of `labels` (rows,) occurs in at least two."""
+    if groups is None:
+        return False
+    codes, names = as_codes("real_labels", labels, rows)
+    speakers = as_codes("groups", groups, rows)[0]
+    return int(speakers.max()) + 1 >= LEAST_SPEAKERS and all(
+        len(np.unique(speakers[codes == code])) > 1 for code in range(len(names))
+    )
 
 
 def note(out: dict[str, float | str], name: str, found: Information) -> None:

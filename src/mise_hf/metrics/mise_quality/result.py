@@ -1,9 +1,12 @@
-"""What every information estimate hands back, and the change of unit. Imports nothing of ours."""
+"""What every information estimate hands back, and the change of unit. Imports siblings only."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from html import escape
+
+from .drawing import bar, table
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,21 @@ class Information:
     null_seconds: float = 0.0
     flags: tuple[str, ...] = ()
     base: float | str = "nats"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figure, its interval as a bar, how it was made and what to beware of."""
+        unit = "nats" if self.base == "nats" else "bits" if self.base == 2 else f"units of log {self.base}"
+        low, high = self.interval
+        marks = {"ceiling H(c)": self.entropy, "null, 95 %": self.null_95}
+        rows = [
+            ("value", f"{self.value:.3f} {unit} (raw {self.raw:.3f})"),
+            ("95 % interval", f"{low:.3f} to {high:.3f} {bar(low, self.raw, high, marks)}"),
+            ("rows", f"{self.n}"),
+            ("method", escape(self.method)),
+        ]
+        if math.isfinite(self.null_95):
+            rows.insert(2, ("null", f"mean {self.null_mean:.3f}, 95 % below {self.null_95:.3f}"))
+        return table([*rows, *(("beware", escape(flag)) for flag in self.flags)], "Mutual information")
 
 
 def for_display(raw: float, entropy: float) -> float:
