@@ -115,7 +115,7 @@ def _confusion(
     part = frame[frame["share"].astype(float) == float(share)]
     if "scene" in part:
         part = part[part["scene"].str.replace("-", "_") == name]
-    tables = []
+    tables: list[dict[str, Any]] = []
     for method in (baseline, after):
         rows = part[part["method"] == method]
         if rows.empty:
