@@ -112,7 +112,7 @@ def _confusion(
         return None
     after = next((m for m in others if m in ("MISE", "B + MISE of A")), None)
     after = after or max(others, key=lambda m: scene["methods"][m]["uar"])
-    part = frame[frame["share"].astype(float) == float(share)]
+    part = frame[frame["share"].map(str).isin({share, f"{share}.0", share.removesuffix(".0")})]
     if "scene" in part:
         part = part[part["scene"].str.replace("-", "_") == name]
     tables: list[dict[str, Any]] = []
