@@ -128,7 +128,7 @@ def test_every_section_shows_its_numbers(run_folder):
         "MISE 80.0 5.0 +20.0 0.043",
         "MISE I(c; h) 1.00 0.90 to 1.10 0.04 60",
         "MISE I(t; h) 0.20",
-        "MISE 100% of the clips, fold 0 0.012 0.135 0.93",
+        "MISE 100% 1 0.012 0.135 0.70 0.93",
         "toy CC0-1.0 2 60",
         "mise-hf demo --seed 3",
         "torch 2.14.1",
@@ -168,6 +168,32 @@ def test_what_is_missing_is_left_out(run_folder, missing):
     path.write_text(json.dumps(results))
     (run_folder / "predictions.parquet").unlink()
     assert html_rules.complaints(build_page(run_folder).html) == []
+
+
+def test_a_benchmark_has_a_report(run_folder):
+    """The form of `mise-hf benchmark`: rows a share, seeds in the predictions, measures of many cells."""
+    results = json.loads((run_folder / "results.json").read_text())
+    base = {
+        "method": "best plain (chosen inside)",
+        "uar": 0.6,
+        "uar_std": 0.01,
+        "wa": 0.7,
+        "f1": 0.65,
+        "difference": 0.0,
+    }
+    tested = {"method": "MISE", "uar": 0.8, "uar_std": None, "wa": 0.9, "f1": 0.85, "difference": 0.2, "p": 0.01}
+    rows = [{**base, "p": None, "p_holm": None}, {**tested, "p_holm": 0.03}]
+    cells = [{"share": 0.3, "measures": {"MISE": {"recall": recall}}} for recall in (0.5, 0.7)]
+    study = {"tables": {"0.3": rows}, "cells": cells, "label_names": results["label_names"]}
+    (run_folder / "results.json").write_text(json.dumps(study))
+    frame = pd.read_parquet(run_folder / "predictions.parquet").drop(columns="scene")
+    frame.assign(seed=0).to_parquet(run_folder / "predictions.parquet")
+    page = build_page(run_folder).html
+    assert html_rules.complaints(page) == []
+    shown = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    assert "best plain (chosen inside) 60.0 1.0 - - 70.0 65.0 -" in shown
+    assert "MISE 80.0 - +20.0 0.010 90.0 85.0 0.030" in shown
+    assert "MISE 30% 2 - - 0.60" in shown and "After: MISE" in shown
 
 
 def test_a_training_has_a_report(tmp_path, capsys):

@@ -13,8 +13,8 @@ from mise_hf.report.svg import INK, MARKERS, PALETTE, render
 COLUMNS = 3
 
 
-def recalls(name: str, scene: dict[str, Any]) -> str:
-    """Pooled UAR of each method, with the standard deviation over folds and each fold as a tick."""
+def recalls(name: str, scene: dict[str, Any], over: str = "folds") -> str:
+    """Pooled UAR of each method, with the standard deviation over folds (or seeds) and each fold as a tick."""
     methods = scene["methods"]
     best = max(methods, key=lambda method: methods[method]["uar"])
     label = f"UAR of {len(methods)} methods; the highest is {best} with {100 * methods[best]['uar']:.1f} %"
@@ -39,7 +39,7 @@ def recalls(name: str, scene: dict[str, Any]) -> str:
                 axes.plot(folds, [place] * len(folds), "|", color=INK, ms=7, alpha=0.7)
         axes.set_yticks(range(len(names)), names)
         axes.grid(axis="y", color=PALETTE[7], alpha=0.3, lw=0.8)
-        axes.set_xlabel("UAR, % (square: the baseline; whiskers: standard deviation over folds; ticks: folds)")
+        axes.set_xlabel(f"UAR, % (square: the baseline; whiskers: standard deviation over {over}; ticks: {over})")
         return figure
 
     return render(name, label, draw)
@@ -54,7 +54,7 @@ def information(name: str, measures: dict[str, Any]) -> str:
         figure, axes = plt.subplots(figsize=(6.4, 0.6 * len(names) + 1.1))
         for place, rows in enumerate(names):
             found = measures[rows]["label_information"]
-            shown = {"label": None} if place else {}
+            first_row = place == 0
             low, high = (abs(edge - found["value"]) for edge in found["interval"])
             axes.barh(
                 place + 0.2,
@@ -63,14 +63,14 @@ def information(name: str, measures: dict[str, Any]) -> str:
                 xerr=[[low], [high]],
                 color=PALETTE[0],
                 ecolor=INK,
-                **{"label": "I(c; h), 95 % interval", **shown},
+                label="I(c; h), 95 % interval" if first_row else None,
             )
             axes.plot(
                 [found["null_95"]] * 2,
                 [place, place + 0.4],
                 color=PALETTE[3],
                 lw=3,
-                **{"label": "95 % of its null", **shown},
+                label="95 % of its null" if first_row else None,
             )
             carried = measures[rows].get("carried_information")
             if carried is not None:
@@ -80,7 +80,7 @@ def information(name: str, measures: dict[str, Any]) -> str:
                     0.35,
                     color=PALETTE[2],
                     hatch="//",
-                    **{"label": "carried to unseen real speakers", **shown},
+                    label="carried to unseen real speakers" if first_row else None,
                 )
         axes.axvline(first["entropy"], color=INK, ls=":", label="H(c)")
         # An interval that says nothing must not flatten the rest.

@@ -1,6 +1,7 @@
 """The sections of the report: what a run holds, as values for the template. A section without data is left out."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,15 @@ import pandas as pd
 from mise_hf.report import figures
 from mise_hf.report.run import METRICS, Run, thinned
 
-TITLES = {"in_corpus": "In one corpus", "sharing": "Share the generator, not the speech"}
+# `mise-hf benchmark` writes {share: rows} under this key, the demo {scene: {share: {"methods": ...}}}.
+TABLES = "tables"
+TITLES = {TABLES: "Benchmark", "in_corpus": "In one corpus", "sharing": "Share the generator, not the speech"}
 # The columns of predictions.parquet without which no confusion can be counted.
-NEEDED = {"scene", "share", "method", "label", "prediction"}
+NEEDED = {"share", "method", "label", "prediction"}
+# Columns beside UAR, difference and p, with their factor.
+EXTRA = {"wa": "WA %", "f1": "macro-F1 %", "p_holm": "p (Holm)"}
 FIDELITY = {
+    "carried_information": "carried, nats",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
@@ -42,28 +48,53 @@ def all_sections(run: Run) -> list[Section]:
 
 
 def scenes(run: Run) -> list[Section]:
-    """One section for each table of methods, wherever in the results it lies: {name: {share: {"methods": ...}}}."""
+    """One section for each table of methods."""
     frame = _predictions(run)
-    found = []
-    for name, shares in run.results.items():
-        if not isinstance(shares, dict):
-            continue
-        for share, scene in shares.items():
-            if not isinstance(scene, dict) or not scene.get("methods"):
-                continue
-            number = len(found) + 1
-            try:
-                part = f"{float(share):.0%} of the training clips"
-            except ValueError:
-                part = str(share)
-            title = f"{TITLES.get(name, name.replace('_', ' ').capitalize())}: {part}"
-            values = {
-                "scene": scene,
-                "figure": figures.recalls(f"scene{number}", scene),
-                "confusion": _confusion(frame, name, share, scene, run.results.get("label_names")),
-            }
-            found.append(Section(f"scene-{number}", title, "scene", values))
+    found: list[Section] = []
+    for name, share, scene in _tables(run.results):
+        number = len(found) + 1
+        try:
+            part = f"{float(share):.0%} of the training clips"
+        except ValueError:
+            part = share
+        over = "seeds" if name == TABLES else "folds"
+        values = {
+            "scene": scene,
+            "over": over,
+            "columns": {key: title for key, title in EXTRA.items() if _has(scene, key)},
+            "figure": figures.recalls(f"scene{number}", scene, over),
+            "confusion": _confusion(frame, name, share, scene, run.results.get("label_names")),
+        }
+        title = f"{TITLES.get(name, name.replace('_', ' ').capitalize())}: {part}"
+        found.append(Section(f"scene-{number}", title, "scene", values))
     return found
+
+
+def _tables(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(scene, share, {"baseline", "methods"}) wherever they lie in the results."""
+    for name, shares in results.items():
+        for share, scene in shares.items() if isinstance(shares, dict) else ():
+            if name == TABLES and isinstance(scene, list) and scene:
+                yield name, str(share), _as_scene(scene)
+            elif isinstance(scene, dict) and scene.get("methods"):
+                yield name, str(share), scene
+
+
+def _as_scene(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows of a benchmark's table; the baseline is the method without a test."""
+    methods: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        entry = {key: value for key, value in row.items() if key not in ("method", "p") and value is not None}
+        if row.get("p") is not None:
+            entry["p_value"] = row["p"]
+        else:
+            entry.pop("difference", None)
+        methods[row["method"]] = entry
+    return {"baseline": next((name for name in methods if "p_value" not in methods[name]), None), "methods": methods}
+
+
+def _has(scene: dict[str, Any], key: str) -> bool:
+    return any(entry.get(key) is not None for entry in scene["methods"].values())
 
 
 def _predictions(run: Run) -> pd.DataFrame | None:
@@ -76,12 +107,15 @@ def _confusion(
 ) -> dict[str, Any] | None:
     """Confusions of the baseline and of the augmentation, in per cent of each emotion's rows."""
     baseline = scene.get("baseline")
-    after = next((m for m in scene["methods"] if m in ("MISE", "B + MISE of A")), None)
-    after = after or max((m for m in scene["methods"] if m != baseline), key=lambda m: scene["methods"][m]["uar"])
-    if frame is None or label_names is None:
+    others = [method for method in scene["methods"] if method != baseline]
+    if frame is None or not label_names or not others:
         return None
-    part = frame[(frame["scene"].str.replace("-", "_") == name) & (frame["share"].astype(str) == share)]
-    tables = []
+    after = next((m for m in others if m in ("MISE", "B + MISE of A")), None)
+    after = after or max(others, key=lambda m: scene["methods"][m]["uar"])
+    part = frame[frame["share"].map(str).isin({share, f"{share}.0", share.removesuffix(".0")})]
+    if "scene" in part:
+        part = part[part["scene"].str.replace("-", "_") == name]
+    tables: list[dict[str, Any]] = []
     for method in (baseline, after):
         rows = part[part["method"] == method]
         if rows.empty:
@@ -101,7 +135,7 @@ def _measures(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def information(results: dict[str, Any]) -> Section | None:
     """Mutual information with intervals and nulls, and carried information."""
-    found = {name: values for name, values in _measures(results) if values.get("label_information")}
+    found = {name: values for name, values in _measures(results) if isinstance(values.get("label_information"), dict)}
     if not found:
         return None
     rows = []
@@ -119,21 +153,27 @@ def information(results: dict[str, Any]) -> Section | None:
 
 
 def copies(results: dict[str, Any]) -> Section | None:
-    """Memorisation and fidelity of each kind of synthetic rows, one line a cell."""
-    rows = []
+    """Memorisation and fidelity of each kind of rows, means over the cells of a share."""
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for cell in results.get("cells", []):
         for name, values in cell.get("measures", {}).items():
             if any(key in values for key in (*FIDELITY, "memorisation")):
-                rows.append({"rows": name, "cell": _cell(cell), **values})
-    if not rows:
+                groups.setdefault((name, float(cell.get("share", 1))), []).append(values)
+    if not groups:
         return None
-    columns = {key: title for key, title in FIDELITY.items() if any(key in row for row in rows)}
+    rows = []
+    for (name, share), cells in sorted(groups.items(), key=lambda entry: entry[0][1]):
+        memories = [cell["memorisation"] for cell in cells if cell.get("memorisation")]
+        row: dict[str, Any] = {"rows": name, "share": f"{share:.0%}", "cells": len(cells)}
+        row |= {"copied": _mean(memories, "share"), "null_95": _mean(memories, "null_95")}
+        rows.append(row | {key: _mean(cells, key) for key in FIDELITY})
+    columns = {key: title for key, title in FIDELITY.items() if any(row[key] is not None for row in rows)}
     return Section("copies", "Are they copies? Are they spread?", "copies", {"rows": rows, "columns": columns})
 
 
-def _cell(cell: dict[str, Any]) -> str:
-    share = f"{cell['share']:.0%} of the clips" if isinstance(cell.get("share"), float) else ""
-    return ", ".join(part for part in (share, f"fold {cell['fold']}" if "fold" in cell else "") if part)
+def _mean(cells: list[dict[str, Any]], key: str) -> float | None:
+    found = [cell[key] for cell in cells if isinstance(cell.get(key), int | float)]
+    return float(np.mean(found)) if found else None
 
 
 def projection(results: dict[str, Any]) -> Section | None:
