@@ -10,13 +10,17 @@ Everything in one run, one thread a process, on EmoDB and Whisper layers 1 to 4:
   bare and extract also by the CPU time of the process, which neighbours on the machine disturb less.
 - stock: WhisperFeatureExtractor padding to 30 s and the encoder's own forward, on every n-th clip; once as
   it is (all 6 blocks), once with its blocks cut behind layer 4 for a comparison of the padding alone.
-- two processes: `torchrun --nproc-per-node 2` against one process of the same command, by the slower process's clock.
+- two processes: under torchrun, against one process of the same code, by the slower process's time.
+- memory: the highest of the one process, less what it held when the encoder was loaded.
+
+Every ratio stands there twice: by the clock, which is right on a machine with nothing else to do, and by CPU time,
+which neighbours disturb less. The goals are 0.85, 3 and 1.6, and 1500 MB.
 """
 
 import argparse
 import json
 import os
-import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import torch
 from torch.nn import functional as F
 from transformers import AutoModel, WhisperFeatureExtractor
@@ -33,22 +38,34 @@ from mise_hf.features.audio import read_audio
 from mise_hf.features.batches import bucket
 from mise_hf.features.encoders import load_audio_encoder
 from mise_hf.features.extraction import extract
+from mise_hf.features.launch import join_launch
 
 LAYERS = (1, 2, 3, 4)
 BATCH_SECONDS = 30.0
 SHARD_ROWS = 64
 
 
+class Timed:
+    """Seconds of the clock and of this process's CPU that a block took."""
+
+    def __enter__(self):
+        self.clock, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_):
+        self.clock, self.cpu = time.perf_counter() - self.clock, time.process_time() - self.cpu
+
+
 def prepared_batches(rows, encoder):
-    """Log-mel batches exactly as the extraction makes them, the padding waste, and the seconds that decoding took."""
+    """Log-mel batches exactly as the extraction makes them, the padding waste, and the CPU seconds of decoding."""
     batches, decode = [], 0.0
     real = padded = 0
     for start in range(0, len(rows), SHARD_ROWS):
         shard = rows[start : start + SHARD_ROWS]
         for group in bucket([row["duration"] for row in shard], BATCH_SECONDS):
-            begun = time.perf_counter()
-            clips = [read_audio(shard[place]["audio"], sampling_rate=16000) for place in group]
-            decode += time.perf_counter() - begun
+            with Timed() as timed:
+                clips = [read_audio(shard[place]["audio"], sampling_rate=16000) for place in group]
+            decode += timed.cpu
             batch = encoder.extractor(clips, sampling_rate=16000)
             real += int(batch["attention_mask"].sum())
             padded += batch["attention_mask"].numel()
@@ -58,53 +75,74 @@ def prepared_batches(rows, encoder):
 
 @torch.inference_mode()
 def bare(encoder, batches):
-    """Seconds of the encoder alone."""
-    begun = time.perf_counter()
-    for mel in batches:
-        states = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).transpose(1, 2)
-        states = states + encoder.embed_positions.weight[: states.shape[1]]
-        for block in encoder.layers[: max(LAYERS)]:
-            states = block(states, None)
-    return time.perf_counter() - begun
+    """The encoder alone."""
+    with Timed() as timed:
+        for mel in batches:
+            states = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).transpose(1, 2)
+            states = states + encoder.embed_positions.weight[: states.shape[1]]
+            for block in encoder.layers[: max(LAYERS)]:
+                states = block(states, None)
+    return timed
 
 
 @torch.inference_mode()
-def stock(encoder, clips):
-    """Seconds of the path that the documentation of transformers shows, 8 clips a batch."""
+def stock(encoder, clips, share):
+    """The path that the documentation of transformers shows, 8 clips a batch; `clips` are that `share` of the audio."""
     extractor = WhisperFeatureExtractor()
-    begun = time.perf_counter()
-    for start in range(0, len(clips), 8):
-        waveforms = [read_audio(path, sampling_rate=16000) for path in clips[start : start + 8]]
-        inputs = extractor(waveforms, sampling_rate=16000, return_tensors="pt")
-        encoder(inputs["input_features"], output_hidden_states=True)
-    return time.perf_counter() - begun
+    with Timed() as timed:
+        for start in range(0, len(clips), 8):
+            waveforms = [read_audio(path, sampling_rate=16000) for path in clips[start : start + 8]]
+            inputs = extractor(waveforms, sampling_rate=16000, return_tensors="pt")
+            encoder(inputs["input_features"], output_hidden_states=True)
+    timed.clock, timed.cpu = timed.clock / share, timed.cpu / share
+    return timed
 
 
-def command_seconds(prepared, out, encoder, processes):
-    """Wall seconds of the slowest process, encoders' loading not counted."""
-    launcher = (
-        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
-    )
-    words = [
-        prepared,
-        "--audio-encoder",
-        encoder,
-        "--layers",
-        "1-4",
-        "--out",
-        out,
-        "--shard-rows",
-        SHARD_ROWS,
-        "--quiet",
-    ]
+def whole(encoder, prepared, out, launch=None):
+    """The extraction, from files to shards; its clock starts when all processes are ready."""
+    shared = {} if launch is None else {"rank": launch.rank, "processes": launch.processes, "wait": launch.wait}
+    with Timed() as timed:
+        result = extract(
+            prepared, out, encoder, batch_seconds=BATCH_SECONDS, shard_rows=SHARD_ROWS, progress=False, **shared
+        )
+    timed.clock = result.wall_seconds
+    return timed
+
+
+def rank(prepared, out, encoder_path):
+    """One process of a launch: the extraction of its shards, and its memory, as a line of JSON."""
+    torch.set_num_threads(1)
+    launch = join_launch()
+    encoder = load_audio_encoder(encoder_path, LAYERS)
+    before = psutil.Process().memory_info().rss
+    timed = whole(encoder, prepared, out, launch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps([timed.clock, timed.cpu, (peak - before) / 2**20]), flush=True)
+
+
+def launched(prepared, out, encoder_path, processes):
+    """Of `processes` processes: clock and CPU seconds of the slowest, and MB of the largest."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--no-python"]
+    words = [sys.executable, __file__, "--rank", str(prepared), str(out), str(encoder_path)]
     done = subprocess.run(
-        [sys.executable, *launcher, "-m", "mise_hf.features.command", *map(str, words)],
+        [sys.executable, *launcher, *words],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    return max(float(seconds) for seconds in re.findall(r"of audio in ([\d.]+) s", done.stdout))
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    timed = Timed()
+    timed.clock, timed.cpu, timed.megabytes = (max(column) for column in zip(*told, strict=True))
+    return timed
+
+
+def ratios(name, ours, theirs):
+    """`theirs` / `ours` by the clock and by CPU time, the medians over passes."""
+    return {
+        name: round(statistics.median(t.clock / o.clock for o, t in zip(ours, theirs, strict=True)), 3),
+        f"{name}_by_cpu_time": round(statistics.median(t.cpu / o.cpu for o, t in zip(ours, theirs, strict=True)), 3),
+    }
 
 
 def measure(corpus, encoder_path, passes, every):
@@ -112,62 +150,46 @@ def measure(corpus, encoder_path, passes, every):
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_prepared(read_corpus("emodb", corpus), folder / "prepared")
-        prepared = read_prepared(folder / "prepared")
-        rows = prepared.rows(0, len(prepared))
+        prepared = folder / "prepared"
+        write_prepared(read_corpus("emodb", corpus), prepared)
+        rows = read_prepared(prepared).rows(0, sys.maxsize)
         audio_seconds = sum(row["duration"] for row in rows)
         encoder = load_audio_encoder(str(encoder_path), LAYERS)
         batches, waste, decode = prepared_batches(rows, encoder)
-        bare_seconds, extract_seconds, bare_cpu, extract_cpu = [], [], [], []
+        alone, ours = [], []
         # In turns, so that a neighbour on the machine slows both.
         for number in range(passes):
-            begun = time.process_time()
-            bare_seconds.append(bare(encoder.model, batches))
-            bare_cpu.append(time.process_time() - begun)
-            begun = time.process_time()
-            result = extract(
-                folder / "prepared",
-                folder / f"pass{number}",
-                encoder,
-                batch_seconds=BATCH_SECONDS,
-                shard_rows=SHARD_ROWS,
-                progress=False,
-            )
-            extract_cpu.append(time.process_time() - begun)
-            extract_seconds.append(result.wall_seconds)
-        clips = rows[::every]
-        share = sum(row["duration"] for row in clips) / audio_seconds
-        whole = AutoModel.from_pretrained(encoder_path, dtype=torch.float32).get_encoder().eval()
-        stock_seconds = stock(whole, [row["audio"] for row in clips]) / share
-        whole.layers = whole.layers[: max(LAYERS)]
-        stock_cut_seconds = stock(whole, [row["audio"] for row in clips]) / share
-        one = command_seconds(folder / "prepared", folder / "one", encoder_path, 1)
-        two = command_seconds(folder / "prepared", folder / "two", encoder_path, 2)
-    bare_median, extract_median = statistics.median(bare_seconds), statistics.median(extract_seconds)
-    ratios = [alone / ours for alone, ours in zip(bare_seconds, extract_seconds, strict=True)]
+            alone.append(bare(encoder.model, batches))
+            ours.append(whole(encoder, prepared, folder / f"pass{number}"))
+        clips = [row["audio"] for row in rows[::every]]
+        share = sum(row["duration"] for row in rows[::every]) / audio_seconds
+        padded = AutoModel.from_pretrained(encoder_path, dtype=torch.float32).get_encoder().eval()
+        padding = stock(padded, clips, share)
+        padded.layers = padded.layers[: max(LAYERS)]
+        padding_cut = stock(padded, clips, share)
+        one, two = (launched(prepared, folder / f"of{number}", encoder_path, number) for number in (1, 2))
+    middle = sorted(ours, key=lambda timed: timed.clock)[passes // 2]
     return {
         "rows": len(rows),
         "audio_seconds": round(audio_seconds, 1),
         "padding_waste": round(waste, 4),
-        "decode_s": round(decode, 2),
-        "bare_s": round(bare_median, 2),
-        "extract_s": round(extract_median, 2),
-        "extract_rows_per_s": round(len(rows) / extract_median, 1),
-        "extract_audio_seconds_per_s": round(audio_seconds / extract_median, 1),
-        "throughput_of_bare": round(statistics.median(ratios), 3),
-        "throughput_of_bare_by_cpu_time": round(sum(bare_cpu) / sum(extract_cpu), 3),
-        "stock_s": round(stock_seconds, 1),
-        "times_stock": round(stock_seconds / extract_median, 2),
-        "stock_cut_s": round(stock_cut_seconds, 1),
-        "times_stock_cut": round(stock_cut_seconds / extract_median, 2),
-        "one_process_s": one,
-        "two_processes_s": two,
-        "times_one_process": round(one / two, 2),
+        "decode_cpu_s": round(decode, 2),
+        "extract_s": round(middle.clock, 2),
+        "extract_cpu_s": round(middle.cpu, 2),
+        "rows_per_s": round(len(rows) / middle.clock, 1),
+        "audio_seconds_per_s": round(audio_seconds / middle.clock, 1),
+        **ratios("throughput_of_bare", ours, alone),
+        **ratios("times_stock", [middle], [padding]),
+        **ratios("times_stock_cut", [middle], [padding_cut]),
+        **ratios("times_one_process", [two], [one]),
+        "megabytes_above_encoder": round(one.megabytes),
     }
 
 
 def main():
     """Measure and print."""
+    if sys.argv[1:2] == ["--rank"]:
+        return rank(*sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="EmoDB")
     parser.add_argument("--encoder", type=Path, required=True, help="Whisper")

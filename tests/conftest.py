@@ -1,6 +1,9 @@
 """Tiny models and tables made in code, and the shared folder that stands in for the Hub."""
 
 import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,24 @@ def clips_dir() -> Path:
     return Path(__file__).parent / "data" / "emodb"
 
 
+@dataclass(frozen=True)
+class DemoRun:
+    """The folder that `mise-hf demo` left, and its print."""
+
+    folder: Path
+    printed: str
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory) -> DemoRun:
+    """`mise-hf demo` as a user runs it, once for all tests: minutes. They read it and never write into it."""
+    folder = tmp_path_factory.mktemp("runs") / "demo"
+    command = [sys.executable, "-m", "mise_hf.cli", "demo", "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return DemoRun(folder, done.stdout)
+
+
 @pytest.fixture
 def tiny_generator() -> MiseGenerator:
     """Audio features of 6 dimensions with a text feature of 4, conditioned on text of 4."""
@@ -45,7 +66,7 @@ def tiny_generator() -> MiseGenerator:
         paired_text_size=4,
         hidden_size=16,
         state_size=10,
-        state_layer=1,
+        state_layers=[1],
         id2label=dict(enumerate(LABELS)),
         feature_fingerprint={"pooling": "mean+std", "audio_layers": [1, 2], "sampling_rate": 16000},
     )

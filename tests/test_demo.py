@@ -24,9 +24,8 @@ def mise_hf(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[Path, str]:
-    out = tmp_path_factory.mktemp("runs") / "demo"
-    return out, mise_hf("demo", "--out", str(out)).stdout
+def run(demo_run) -> tuple[Path, str]:
+    return demo_run.folder, demo_run.printed
 
 
 @pytest.fixture(scope="module")

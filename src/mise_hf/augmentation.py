@@ -5,16 +5,21 @@ May import models and features. Works in `dataset.with_transform`, `dataset.map(
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 
+from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.pretrained import EMODB_GENERATOR, load_generator
+from mise_hf.transfer import adapt, fit_transfer
 
 Mode = Literal["replace", "append"]
 Balance = Literal["uniform", "inverse", "none"]
@@ -91,6 +96,58 @@ class SyntheticFeatures:
         weights = np.ones(config.num_labels) if class_counts is None else 1 / np.asarray(class_counts, dtype=float)
         self.cumulative = np.cumsum(weights / weights.sum())
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] = EMODB_GENERATOR,
+        *,
+        target: FeatureTable | None = None,
+        label_map: Mapping[str, str] | None = None,
+        seed: int,
+        **options: Any,
+    ) -> "SyntheticFeatures":
+        """From a generator on the Hub, in a folder, or the package's own; adapted to a few rows of the target corpus.
+
+        Args:
+            name: Hub id or folder; by default the generator of EmoDB that the package carries.
+            target: training rows of the corpus to augment, never a row that is tested on. The generator is adapted to
+                them (`mise_hf.transfer`): it then makes the target's emotions, in the space of `dataset`. None takes
+                the generator as it is.
+            label_map: the generator's name of an emotion -> the target's, where they differ.
+            seed: of every draw.
+            options: as in `SyntheticFeatures`.
+
+        Raises:
+            ValueError: for no generator there, features made by another encoder, or no emotion in common.
+        """
+        generator = load_generator(name)
+        if target is None:
+            if label_map is not None:
+                raise ValueError("label_map is given without target; wanted both, or neither")
+            return cls(generator, seed=seed, **options)
+        transfer = fit_transfer(generator, target, label_map=label_map, seed=seed)
+        return cls(adapt(generator, transfer, target), fingerprint=target.fingerprint, seed=seed, **options)
+
+    def dataset(self, table: FeatureTable) -> Dataset:
+        """Utterances in the generator's encoder space, as rows that this object augments: id, label, speaker, features.
+
+        Args:
+            table: of the corpus that the generator was adapted to, or trained on.
+
+        Raises:
+            ValueError: for a generator of an aligned space.
+        """
+        if self.generator.space is None:
+            raise ValueError(
+                "the generator's space is 'aligned', which belongs to its aligner; wanted one of 'encoder'"
+            )
+        states = torch.from_numpy(table.layer(self.generator.config.state_layers))
+        space = self.generator.space
+        features = space.project(states.to(space.mean)).float().cpu().numpy()
+        labels = [table.label_names[label] for label in table.labels]
+        rows = {"id": table.ids.tolist(), "label": labels, "speaker": table.speakers.tolist(), "features": features}
+        return Dataset.from_dict(rows)
+
     def __repr__(self) -> str:
         return (
             f"SyntheticFeatures(ratio={self.ratio}, balance={self.balance!r}, mode={self.mode!r}, seed={self.seed}, "
@@ -137,7 +194,7 @@ class SyntheticFeatures:
     def _replace(self, columns: dict, ids: list, labels: np.ndarray, features: np.ndarray) -> dict:
         draws = [self._draw(row_id, 0) for row_id in ids]
         chosen = np.array([draw[0] < self.ratio for draw in draws], dtype=bool)
-        wanted = np.array([self._emotion(draw[1], label) for draw, label in zip(draws, labels, strict=True)])
+        wanted = self._emotions([draw[1] for draw in draws], labels)
         picked = np.flatnonzero(chosen)
         columns["is_synthetic"] = chosen.tolist()
         if not len(picked):
@@ -163,7 +220,7 @@ class SyntheticFeatures:
             for copy_number in range(count):
                 draws.append(self._draw(row_id, copy_number))
                 origins.append((place, copy_number))
-        wanted = np.array([self._emotion(d[1], labels[p]) for d, (p, _) in zip(draws, origins, strict=True)], dtype=int)
+        wanted = self._emotions([draw[1] for draw in draws], labels[[place for place, _ in origins]])
         made, made_text = self._generate(wanted, draws)
         added = {
             "id": [f"synthetic:{self.seed}:{self.epoch}:{ids[place]}:{number}" for place, number in origins],
@@ -182,19 +239,20 @@ class SyntheticFeatures:
         numbers = np.frombuffer(hashlib.blake2b(key, digest_size=24).digest(), dtype="<u8")
         return int(numbers[0]) / 2**64, int(numbers[1]) / 2**64, int(numbers[2] >> 1)
 
-    def _emotion(self, uniform: float, label: int) -> int:
+    def _emotions(self, uniforms: list[float], labels: np.ndarray) -> np.ndarray:
+        """int64 (rows,): the labels' own, or drawn by numbers from 0 to 1."""
         if self.balance == "none":
-            return int(label)
-        return min(int(np.searchsorted(self.cumulative, uniform, side="right")), len(self.cumulative) - 1)
+            return labels
+        return np.searchsorted(self.cumulative, uniforms, side="right").clip(max=len(self.cumulative) - 1)
 
     def _generate(self, labels: np.ndarray, draws: list) -> tuple[np.ndarray, np.ndarray | None]:
         config = self.generator.config
         if not len(labels):
             empty = np.empty((0, config.paired_text_size), np.float32) if config.paired_text_size else None
             return np.empty((0, config.feature_size), np.float32), empty
-        noise = torch.stack(
-            [torch.randn(config.noise_size, generator=torch.Generator().manual_seed(draw[2])) for draw in draws]
-        )
+        noise, source = torch.empty(len(draws), config.noise_size), torch.Generator()
+        for row, draw in zip(noise.unbind(), draws, strict=True):
+            row.normal_(generator=source.manual_seed(draw[2]))
         text = None
         if self.text is not None:
             text = self.text[[draw[2] % len(self.text) for draw in draws]]

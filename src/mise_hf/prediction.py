@@ -39,7 +39,7 @@ def load_predictor(
     except OSError as error:
         raise ValueError(f"{os.fspath(checkpoint)!r} is no SER checkpoint that loads: {error}") from error
     config = model.config
-    layers = config.aligner_config.audio_layers if model.aligner is not None else [config.state_layer]
+    layers = config.aligner_config.audio_layers if model.aligner is not None else config.state_layers
     if audio_encoder is not None:
         encoder = load_audio_encoder(audio_encoder, layers)
         _require_weights(model, encoder)
@@ -79,7 +79,7 @@ def predict_files(
         raise ValueError("; ".join(pooled.rejected[row] for row in sorted(pooled.rejected)))
     states = torch.from_numpy(np.stack([pooled.states[row] for row in range(len(paths))]))
     if model.aligner is None:
-        states = states[:, 0]
+        states = states.flatten(1)
     probabilities = model(audio_states=states).logits.softmax(1).tolist()
     return [{model.config.id2label[i]: p for i, p in enumerate(row)} for row in probabilities]
 

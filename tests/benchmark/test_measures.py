@@ -57,7 +57,7 @@ def test_a_collapsed_generator_fails(case):
 def test_a_generator_of_shuffled_labels_fails(case):
     table, rows, *_ = case
     shuffled = rows.labels[torch.randperm(len(rows.labels), generator=torch.Generator().manual_seed(0))]
-    wrong = type(rows)(rows.features, shuffled, None, rows.space, rows.layer)
+    wrong = type(rows)(rows.features, shuffled, None, rows.space, rows.layers)
     arguments = GeneratorArguments(steps=200)
     found, share = measured(case, train_generator(wrong, arguments, label_names=table.label_names))
     assert share < 0.2 and not passes(found, share)

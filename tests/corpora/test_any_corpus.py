@@ -1,4 +1,8 @@
+import csv
 import json
+import os
+import sys
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -6,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from trees import wav_bytes, write_wav
 
-from mise_hf.corpora import read_corpus
+from mise_hf.cli import main
+from mise_hf.corpora import CORPORA, read_corpus, read_prepared, write_prepared
 from mise_hf.corpora.hf_dataset import read_rows
 
 ROWS = [
@@ -74,6 +79,11 @@ def test_a_manifest_with_columns_of_other_names_and_merged_labels(folder):
         ("list.csv", b"id,path,emotion\n1,a/1.wav,happy\n1,a/2.wav,angry\n", "'1' comes twice"),
         ("list.csv", b"path,emotion\nnone.wav,happy\n", "no utterance .*audio file is missing"),
         ("list.csv", b"path,emotion\na/1.wav,\na/2.wav,\n", "'no label': 2"),
+        ("list.csv", b"path;emotion\na/1.wav;happy\n", "has the columns path;emotion; wanted a label"),
+        ("list.csv", b"path,emotion\na/1.wav,happy,oops\n", "row 1 .* has 3 fields; wanted 2: path, emotion"),
+        ("list.csv", "path,emotion\na/1.wav,fröhlich\n".encode("latin-1"), "is not in UTF-8"),
+        ("list.csv", b'path,emotion\na/1.wav,"happy' + b"x" * 200_000, "is no line of a table: field larger"),
+        ("list.jsonl", '{"path": "ö"}'.encode("utf-16"), "is not in UTF-8"),
     ],
 )
 def test_bad_manifests_are_refused(folder, name, content, said):
@@ -157,8 +167,79 @@ def test_a_dataset_that_does_not_load_is_refused(tmp_path):
         read_corpus("dataset", tmp_path / "nowhere")
 
 
+def test_readme_names_every_reader_as_the_command_does():
+    section = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").partition("## Prepare, extract")[2]
+    assert all(f"`{name}`" in section.partition("## Train")[0] for name in CORPORA)
+
+
 def test_unknown_corpora_and_options_are_refused(tmp_path):
     with pytest.raises(ValueError, match="'timit' is unknown; wanted one of iemocap"):
         read_corpus("timit", tmp_path)
     with pytest.raises(ValueError, match="emodb takes no release; wanted some of labels"):
         read_corpus("emodb", tmp_path, release="1")
+
+
+def test_a_manifest_with_unicode_and_odd_names(tmp_path):
+    names = ["Größe 1 #a.wav", "日本/語.wav", "it's, “so”.wav", "-dash.wav", "c.old.wav"]
+    texts = ["Ja\u2028nein", 'Er sagte: "Nein"', "Ein\x85Wort", "😀", "a, b"]
+    for name in names:
+        write_wav(tmp_path / name)
+    rows = [{"path": name, "emotion": "ärgerlich", "text": text} for name, text in zip(names, texts, strict=True)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "list.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    with (tmp_path / "list.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for kind in ("jsonl", "csv"):
+        corpus = read_corpus("manifest", tmp_path / f"list.{kind}")
+        assert [row.id for row in corpus.utterances] == names and corpus.label_names == ("ärgerlich",)
+        assert [row.text for row in corpus.utterances] == texts
+        prepared = write_prepared(corpus, tmp_path / kind)
+        assert [row["audio"] for row in prepared.rows(0, 5)] == [str((tmp_path / name).resolve()) for name in names]
+
+
+def test_spaces_round_the_names_of_columns_do_not_matter(folder):
+    (folder / "list.csv").write_bytes(b"path , emotion,  speaker\r\na/1.wav, happy, s1\r\n")
+    corpus = read_corpus("manifest", folder / "list.csv")
+    assert [(row.raw_label, row.speaker) for row in corpus.utterances] == [("happy", "s1")]
+
+
+def test_a_parquet_of_audio_columns_gives_its_paths_and_refuses_bytes(folder):
+    kept = {"audio": {"bytes": None, "path": "a/1.wav"}, "label": "happy"}
+    pq.write_table(pa.Table.from_pylist([kept]), folder / "list.parquet")
+    assert read_corpus("manifest", folder / "list.parquet").utterances[0].audio == folder / "a" / "1.wav"
+    pq.write_table(pa.Table.from_pylist([{**kept, "audio": {"bytes": b"RIFF", "path": None}}]), folder / "list.parquet")
+    with pytest.raises(ValueError, match="row 1 keeps its audio as bytes; wanted a path"):
+        read_corpus("manifest", folder / "list.parquet")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a file name be any bytes")
+def test_a_file_whose_name_is_no_utf8_is_counted_and_left_out(tmp_path):
+    write_wav(tmp_path / "happy" / "good.wav")
+    (tmp_path / "happy" / os.fsdecode(b"caf\xe9.wav")).write_bytes(wav_bytes("x"))
+    corpus = read_corpus("folder", tmp_path)
+    assert len(corpus) == 1 and corpus.dropped == {"audio file has a name that is no UTF-8": 1}
+
+
+def test_the_guards_speak_through_the_command(folder, capsys):
+    (folder / "b" / "4.wav").write_bytes((folder / "a" / "1.wav").read_bytes())
+    head, rows = "id,path,emotion,speaker,session,split,text\n", [
+        "1,a/1.wav,happy,s1,d1,train,Dogs are sitting",
+        "2,a/2.wav,angry,s2,d2,test,dogs are sitting",
+        "3,b/3.wav,angry,s2,d2,test,So?",
+        "4,b/4.wav,happy,s3,d3,test,",
+    ]  # fmt: skip
+    manifest, out = folder / "list.csv", folder / "p"
+    manifest.write_text(head + "\n".join(rows))
+    assert main(["prepare", "manifest", str(manifest), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "1  byte-identical to audio on the other side of a split" in told
+    assert "4 is byte-identical to 1; it is dropped" in told
+    assert "1 of 2 distinct sentences come in more than one fold or partition" in told
+    assert [row["id"] for row in read_prepared(out).rows(0, 9)] == ["1", "2", "3"]
+    for changed, said in (("s1,d4", "s1 in test and train"), ("s4,d1", "d1 in test and train")):
+        manifest.write_text(head + "\n".join([*rows[:2], f"3,b/3.wav,angry,{changed},test,So?"]))
+        assert main(["prepare", "manifest", str(manifest), "--out", str(folder / "q")]) == 1
+        assert said in capsys.readouterr().err
+        assert not (folder / "q" / "corpus.json").exists()

@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 
 import datasets
 import pytest
 
-from mise_hf.corpora import command, read_corpus, read_prepared, write_prepared
+from mise_hf.cli import main
+from mise_hf.corpora import read_corpus, read_prepared, write_prepared
 
 
 def test_prepared_rows_come_back_and_load_as_a_dataset(clips_dir, tmp_path):
@@ -46,16 +45,12 @@ def test_a_prepared_folder_is_not_overwritten_unasked(clips_dir, tmp_path):
         read_prepared(tmp_path / "nowhere")
 
 
-def test_the_command_tells_merges_drops_and_counts(clips_dir, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "mise_hf.corpora.command", "emodb", clips_dir, "--out", tmp_path / "p", "--labels", "4"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ["happiness", "3", "from", "F"] in [line.split() for line in done.stdout.splitlines()]
-    assert "dropped: 9" in done.stdout and "label 'A' is not among the chosen ones" in done.stdout
-    assert "20 turns of 535" in done.stdout
+def test_the_command_tells_merges_drops_and_counts(clips_dir, tmp_path, capsys):
+    assert main(["prepare", "emodb", str(clips_dir), "--out", str(tmp_path / "p"), "--labels", "4"]) == 0
+    told = capsys.readouterr().out
+    assert ["happiness", "3", "from", "F"] in [line.split() for line in told.splitlines()]
+    assert "dropped: 9" in told and "label 'A' is not among the chosen ones" in told
+    assert "20 turns of 535" in told
 
 
 @pytest.mark.parametrize(
@@ -67,10 +62,9 @@ def test_the_command_tells_merges_drops_and_counts(clips_dir, tmp_path):
         (["emodb", "nowhere"], "is no folder"),
     ],
 )
-def test_bad_arguments_end_with_one_line_and_status_1(clips_dir, tmp_path, monkeypatch, capsys, arguments, said):
+def test_bad_arguments_end_with_one_line_and_status_1(clips_dir, tmp_path, capsys, arguments, said):
     given = [str(clips_dir) if word == "CLIPS" else word for word in arguments]
-    monkeypatch.setattr(sys, "argv", ["prepare", *given, "--out", str(tmp_path / "p")])
-    assert command.main() == 1
+    assert main(["prepare", *given, "--out", str(tmp_path / "p")]) == 1
     assert said in capsys.readouterr().err
 
 

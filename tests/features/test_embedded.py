@@ -1,14 +1,11 @@
+import runpy
 import sys
 import time
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features import FeatureTable, load_embedded, require_same
@@ -16,19 +13,13 @@ from mise_hf.features.embedded import main, read_compact, write_compact
 from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 from mise_hf.features.extraction import extract
 
-
-def grouped_uar(table, layer):
-    """Unweighted average recall of a logistic regression over 5 speaker-grouped folds."""
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-    states = table.layer(layer)
-    predicted = cross_val_predict(classifier, states, table.labels, groups=table.speakers, cv=GroupKFold(5))
-    return balanced_accuracy_score(table.labels, predicted)
+LAYERS = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "layers.py"))
 
 
 def test_the_whole_of_emodb_comes_with_the_package_small_and_fast():
-    started = time.perf_counter()
+    started = time.process_time()
     table = load_embedded("emodb")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(table) == 535 and len(np.unique(table.speakers)) == 10 and len(np.unique(table.texts)) == 10
     assert np.bincount(table.labels).tolist() == [127, 81, 46, 69, 71, 79, 62]
     assert table.label_names == ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
@@ -39,8 +30,13 @@ def test_the_whole_of_emodb_comes_with_the_package_small_and_fast():
     assert (table.speakers[first], table.label_names[table.labels[first]]) == ("03", "happiness")
 
 
-def test_its_third_layer_tells_emotions_of_unseen_speakers():
-    assert grouped_uar(load_embedded("emodb"), 3) >= 0.91
+def test_its_third_layer_tells_emotions_of_unseen_speakers(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["layers.py", "emodb", "--layers", "3"])
+    assert LAYERS["main"]() == 0
+    layer, uar = capsys.readouterr().out.splitlines()[-1].split()
+    assert layer == "3" and 0.91 <= float(uar) < 0.94
+    monkeypatch.setattr(sys, "argv", ["layers.py", "emodb", "--layers", "6"])
+    assert LAYERS["main"]() == 1 and "layer 6 is not in the table" in capsys.readouterr().err
 
 
 def test_rows_made_again_from_audio_are_the_embedded_ones(shared_dir, clips_dir, tmp_path):

@@ -1,19 +1,20 @@
 import json
 import os
+import resource
 import shutil
-import subprocess
-import sys
 
 import datasets
 import numpy as np
 import pytest
 import soundfile
+import torch
 from noise_clips import bad_files, noise
+from transformers import AutoModel
 
+from mise_hf.cli import main
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features import FeatureTable
 from mise_hf.features.audio import read_audio
-from mise_hf.features.command import main
 from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 from mise_hf.features.extraction import extract
 from mise_hf.features.pooler import combine_windows
@@ -225,6 +226,76 @@ def test_a_folder_of_another_extraction_is_refused(make_corpus, audio, text, whi
         run(prepared, tmp_path / "mine", audio)
 
 
+def test_another_encoder_of_the_same_shape_does_not_continue_a_killed_extraction(
+    make_corpus, audio, whisper_dir, tmp_path
+):
+    prepared = make_corpus([0.4] * 8)
+    run(prepared, tmp_path / "f", audio, processes=2)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "f").iterdir()}
+    model = AutoModel.from_pretrained(whisper_dir)
+    with torch.no_grad():
+        model.encoder.conv1.bias += 0.01
+    model.save_pretrained(tmp_path / "tuned")
+    shutil.copy(whisper_dir / "preprocessor_config.json", tmp_path / "tuned")
+    with pytest.raises(ValueError, match=r"audio_encoder is 'tuned' \(weights .* in this run and 'tiny-whisper'"):
+        run(prepared, tmp_path / "f", load_audio_encoder(str(tmp_path / "tuned"), (1, 3)))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "f").iterdir()} == before
+
+
+def during_the_first_write(monkeypatch, what):
+    """Let `what` happen when the next temporary file is written and not yet named."""
+    fsync, waiting = os.fsync, [what]
+
+    def once(descriptor):
+        fsync(descriptor)
+        if waiting:
+            waiting.pop()()
+
+    monkeypatch.setattr("mise_hf.features.shards.os.fsync", once)
+
+
+def test_two_runs_at_once_into_one_folder_make_the_dataset_of_one(make_corpus, audio, tmp_path, monkeypatch):
+    prepared = make_corpus([0.4] * 12)
+    run(prepared, tmp_path / "one", audio)
+    run(prepared, tmp_path / "two", audio, rank=1, processes=3)
+    # The other run does the rest, finishes, and clears away the temporary file of this one.
+    during_the_first_write(monkeypatch, lambda: run(prepared, tmp_path / "two", audio))
+    result = run(prepared, tmp_path / "two", audio)
+    assert result.complete and result.rows == 4
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    assert len(list((tmp_path / "two").iterdir())) == len(list((tmp_path / "one").iterdir()))
+
+
+def test_of_two_different_runs_at_once_the_first_plan_counts(make_corpus, audio, whisper_dir, tmp_path, monkeypatch):
+    prepared = make_corpus([0.4] * 5)
+    other = load_audio_encoder(str(whisper_dir), (2,))
+    during_the_first_write(monkeypatch, lambda: run(prepared, tmp_path / "f", other))
+    with pytest.raises(ValueError, match=r"audio_layers is \[1, 3\] in this run and \[2\]"):
+        run(prepared, tmp_path / "f", audio)
+    assert FeatureTable.from_folder(tmp_path / "f").audio_layers == (2,)
+    assert not list((tmp_path / "f").glob(".*"))
+
+
+def test_a_full_disk_says_so_and_the_next_run_goes_on(make_corpus, audio, whisper_dir, tmp_path, capsys):
+    prepared = make_corpus([0.4] * 12)
+    run(prepared, tmp_path / "whole", audio)
+    run(prepared, tmp_path / "f", audio, rank=1, processes=3)
+    words = ["extract", prepared, "--audio-encoder", whisper_dir, "--layers", "1,3", "--out", tmp_path / "f"]
+    words = [*map(str, words), "--shard-rows", "4", "--quiet"]
+    # The kernel refuses to let files grow, as a full disk does.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        status = main(words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 1 and "File too large" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["plan.json", "shard-000001-of-000003.parquet"]
+    assert main(words) == 0
+    same_tables(FeatureTable.from_folder(tmp_path / "f"), FeatureTable.from_folder(tmp_path / "whole"), 2e-3)
+
+
 def test_bad_settings_are_refused(make_corpus, audio, tmp_path):
     prepared = make_corpus([0.4])
     for options, said in (
@@ -250,41 +321,19 @@ def test_an_unwritable_folder_is_refused(make_corpus, audio, tmp_path):
         run(make_corpus([0.4]), tmp_path / "locked" / "f", audio)
 
 
-def command(source, out, whisper_dir, bert_dir, *more):
-    arguments = [source, "--audio-encoder", whisper_dir, "--text-encoder", bert_dir, "--layers", "1,3", "--out", out]
-    return ["-m", "mise_hf.features.command", *map(str, arguments), "--shard-rows", "4", *more]
+def flags(source, out, whisper_dir, bert_dir, *more):
+    words = [source, "--audio-encoder", whisper_dir, "--text-encoder", bert_dir, "--layers", "1,3", "--out", out]
+    return ["extract", *map(str, words), "--shard-rows", "4", *more]
 
 
-def test_two_processes_under_a_launcher_give_the_dataset_of_one(
-    make_corpus, audio, text, whisper_dir, bert_dir, tmp_path
-):
-    prepared = make_corpus(np.linspace(0.2, 1.5, 18).tolist())
-    run(prepared, tmp_path / "one", audio, text)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*launcher, *command(prepared, tmp_path / "two", whisper_dir, bert_dir)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [int(line.split()[0]) for line in done.stdout.splitlines() if " rows, " in line]
-    assert sorted(rows) == [8, 10]
-    same_tables(FeatureTable.from_folder(tmp_path / "two"), FeatureTable.from_folder(tmp_path / "one"), 2e-3)
-
-
-def test_the_command_tells_speed_and_rejections_by_its_status(
-    make_corpus, whisper_dir, bert_dir, tmp_path, monkeypatch, capsys
-):
+def test_the_command_tells_speed_and_rejections_by_its_status(make_corpus, whisper_dir, bert_dir, tmp_path, capsys):
     prepared = make_corpus([0.5, 0.6, 0.7])
     (tmp_path / "noise" / "001.wav").write_bytes(b"oops")
-    words = command(prepared, tmp_path / "f", whisper_dir, bert_dir)
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 3 and "1 rows were rejected" in done.stderr and "rejected.jsonl" in done.stderr
-    assert "audio-seconds/s" in done.stdout and "rows/s" in done.stderr
+    words = flags(prepared, tmp_path / "f", whisper_dir, bert_dir)
+    assert main(words) == 3
+    told = capsys.readouterr()
+    assert "1 rows were rejected" in told.err and "rejected.jsonl" in told.err
+    assert "audio-seconds/s" in told.out and "rows/s" in told.err
     shutil.rmtree(tmp_path / "f")
-    monkeypatch.setattr(sys, "argv", [*words[1:], "--strict"])
-    assert main() == 1
+    assert main([*words, "--strict"]) == 1
     assert "001.wav' does not decode" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from isolated import environment_with, mise_hf
+from isolated import CLIPS, environment_with
 from loopback import WRITER, loopback_hub
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
@@ -29,7 +29,6 @@ from mise_hf.metrics.mise_quality.information import label_information
 from mise_hf.metrics.mise_quality.memorisation import memorisation
 from mise_hf.models.pooling_mise import pooled_audio_states
 
-CLIPS = Path(__file__).parents[1] / "data" / "emodb"
 LAYER = 3
 EMODB = {"name": "EmoDB", "licence": "CC0-1.0", "language": "de"}
 
@@ -66,14 +65,14 @@ def run_folder(tmp_path_factory) -> Path:
     common = {"id2label": names, "feature_fingerprint": table.fingerprint, "feature_size": 16, "state_size": 1024}
     corpora = [EMODB | {"utterances": int(seen.sum()), "speakers": len(set(table.speakers[seen]))}]
     generator = MiseGenerator(
-        MiseGeneratorConfig(noise_size=16, hidden_size=32, state_layer=LAYER, training_corpora=corpora, **common)
+        MiseGeneratorConfig(noise_size=16, hidden_size=32, state_layers=[LAYER], training_corpora=corpora, **common)
     )
     generator.space.fit(torch.from_numpy(states[seen]))
     features = generator.space.project(torch.from_numpy(states))
     generator.start_from(features[seen], torch.from_numpy(labels[seen])).eval()
     made = generator.generate(torch.from_numpy(labels[seen]), generator=torch.Generator().manual_seed(0)).features
     head = fitted_head(
-        MiseSerConfig(head="linear", state_layer=LAYER, **common), generator.space, states[seen], labels[seen]
+        MiseSerConfig(head="linear", state_layers=[LAYER], **common), generator.space, states[seen], labels[seen]
     )
     aligner = MiseAligner(
         MiseAlignerConfig(
@@ -149,8 +148,8 @@ def hearing_run(tmp_path_factory, tiny_encoder) -> Path:
     fingerprint = {"audio_encoder": encoder.identity, "audio_layers": [1], "pooling": "mean+std",
                    "sampling_rate": 16000}  # fmt: skip
     config = MiseSerConfig(
-        id2label=dict(enumerate(names)), feature_fingerprint=fingerprint, feature_size=6, state_size=32, state_layer=1,
-        head="linear",
+        id2label=dict(enumerate(names)), feature_fingerprint=fingerprint, feature_size=6, state_size=32,
+        state_layers=[1], head="linear",
     )  # fmt: skip
     space = MiseForAudioClassification(config).space.fit(torch.from_numpy(states[seen]))
     head = fitted_head(config, space, states[seen], labels[seen])
@@ -191,10 +190,3 @@ def client(hub, monkeypatch, tmp_path):
 def bare_python(tmp_path_factory) -> Path:
     """An interpreter with torch and transformers, what those need, and nothing else."""
     return environment_with(tmp_path_factory.mktemp("bare"), "torch", "transformers")
-
-
-def publish_command(hub, home: Path, source: Path, repo: str, *flags) -> None:
-    """`mise-hf publish` in a fresh process."""
-    arguments = [str(source), "--repo", repo, "--redistribution", "yes", *map(str, flags)]
-    done = mise_hf(arguments, hub.url, home, WRITER)
-    assert done.returncode == 0, done.stderr

@@ -8,10 +8,12 @@ import venv
 from importlib import metadata
 from pathlib import Path
 
+from loopback import WRITER
 from packaging.requirements import Requirement
 
 SOURCE = Path(__file__).parents[2] / "src"
 SECONDS = 240
+CLIPS = Path(__file__).parents[1] / "data" / "emodb"
 
 
 def closure(*names: str) -> dict[str, metadata.Distribution]:
@@ -83,3 +85,10 @@ def mise_hf(
     variables = process_environment(url, home, token, PYTHONPATH=str(SOURCE), **extra)
     command = [sys.executable, "-m", "mise_hf.cli", "publish", *arguments]
     return subprocess.run(command, env=variables, cwd=home, capture_output=True, text=True, timeout=SECONDS)
+
+
+def publish_command(hub, home: Path, source: Path, repo: str, *flags) -> None:
+    """`mise-hf publish` in a fresh process."""
+    arguments = [str(source), "--repo", repo, "--redistribution", "yes", *map(str, flags)]
+    done = mise_hf(arguments, hub.url, home, WRITER)
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,13 @@
 """A Hugging Face Hub on 127.0.0.1 for the real client: repositories in memory, tokens checked, faults on demand.
 
-It knows the calls that pushing and pulling make, commits all or nothing, and stops when its context ends.
+It knows the calls that pushing and pulling make, commits all or nothing, and stops when its context ends. By hand:
+
+    python tests/hub/loopback.py openai/whisper-base=../shared/encoders/whisper-base-encoder
+
+serves one for ten minutes, with these folders as models on it, and prints the variables to export.
 """
 
+import argparse
 import base64
 import hashlib
 import json
@@ -12,6 +17,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -61,6 +67,11 @@ class LoopbackHub:
         self.owners = {"org"}
         self.url = ""
         self.lock = threading.RLock()
+
+    def add_model(self, name: str, folder: Path) -> None:
+        """A public model with the files of a folder, as if somebody had pushed them."""
+        self.repos[f"models/{name}"] = repo = Repo(private=False)
+        repo.commit("main", {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()})
 
     def fault_for(self, method: str, path: str) -> str | int | None:
         with self.lock:
@@ -301,8 +312,19 @@ def loopback_hub():
         thread.join(timeout=10)
 
 
-if __name__ == "__main__":
-    # For trying the README by hand: ten minutes, then it stops by itself.
+def main() -> None:
+    """For trying the README by hand: it stops by itself."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="ORG/NAME=FOLDER", help="models that are there already")
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
+    args = parser.parse_args()
     with loopback_hub() as running:
+        for entry in args.models:
+            name, _, folder = entry.partition("=")
+            running.add_model(name, Path(folder))
         print(f"export HF_ENDPOINT={running.url} HF_HUB_DISABLE_XET=1 HF_TOKEN={WRITER}", flush=True)
-        time.sleep(600)
+        time.sleep(args.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """Every card that can be rendered holds what a reader needs, and nothing empty, unfilled or local."""
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mise_hf.hub.checks import check_card
 from mise_hf.hub.results import Results, read_results
 
 CARDS = Path(__file__).parents[2] / "model_cards"
+RENDER = runpy.run_path(str(CARDS / "render.py"))
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +78,12 @@ def test_several_methods_make_no_model_index_until_one_is_named(run_folder, resu
 
 
 def test_dataset_card_is_whole(results):
-    text = dataset_card("org/rows", 3, ["joy"], results.corpora, results.fingerprint, redistribution="yes",
-                        licence="cc0-1.0")  # fmt: skip
-    check_card(text)
-    assert accepted_by_the_hub(text, "dataset")
+    for transcripts in (False, True):
+        text = dataset_card("org/rows", 3, ["joy"], results.corpora, results.fingerprint, redistribution="yes",
+                            licence="cc0-1.0", transcripts=transcripts)  # fmt: skip
+        check_card(text)
+        assert accepted_by_the_hub(text, "dataset")
+        assert ("transcripts are in the column" in text) == transcripts
     assert DatasetCard(text).data.configs[0]["data_files"][0]["path"] == "data/*.parquet"
 
 
@@ -134,6 +138,26 @@ def test_the_rendered_cards_in_the_repository_are_whole():
     assert {"mise-aligner", "mise-generator", "mise-ser", "emodb-features"} <= set(cards)
     for path in cards.values():
         check_card(path.read_text(encoding="utf-8"))
+
+
+def test_the_rendered_cards_are_what_lies_beside_them_makes_them():
+    for name, text in RENDER["render"](CARDS / "measured").items():
+        assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == text, "run python model_cards/render.py"
+
+
+def test_cards_of_a_run_are_rendered_by_the_command_with_its_numbers(run_folder, tmp_path, capsys):
+    assert RENDER["main"]([str(run_folder), "--out", str(tmp_path)]) == 0
+    assert {path.stem for path in tmp_path.glob("*.md")} == {
+        "mise-aligner", "mise-generator", "mise-ser", "emodb-features"
+    }  # fmt: skip
+    measured = json.loads((run_folder / "results.json").read_text())
+    text = (tmp_path / "mise-ser.md").read_text(encoding="utf-8")
+    assert f"{measured['uar']['logistic regression']['mean']:.3f}" in text and "org/mise-ser" in text
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.md")}
+    assert RENDER["main"](["--out", str(tmp_path)]) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.md")} == before
+    assert RENDER["main"]([str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
+    assert "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,15 @@ import argparse
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import CLIPS
 from huggingface_hub import HfApi, ModelCard
-from isolated import mise_hf, python
+from isolated import CLIPS, mise_hf, python
 from loopback import WRITER
 
-import mise_hf.metrics.mise_quality as metric
-from mise_hf import MiseGenerator
+from mise_hf import MiseAligner, MiseForAudioClassification, MiseGenerator
 from mise_hf.corpora import read_corpus, write_prepared
 from mise_hf.features.encoders import load_audio_encoder
 from mise_hf.features.extraction import extract
@@ -169,21 +166,25 @@ def test_what_must_not_travel_is_refused(client, run_folder, tmp_path):
     assert not client.requests
 
 
-def test_push_to_hub_alone_is_marked_unmeasured_even_over_a_measured_card(client, run_folder):
-    assert publish(run_folder / "generator", "--repo", "org/gen", "--redistribution", "yes") == 0
-    assert "unmeasured" not in files_of(client, "models/org/gen")["README.md"].decode()
-    generator = MiseGenerator.from_pretrained(run_folder / "generator")
-    generator.push_to_hub("org/gen")
-    generator.push_to_hub("org/new", private=True)
-    for name in ("models/org/gen", "models/org/new"):
+MODELS = {"generator": MiseGenerator, "ser": MiseForAudioClassification, "aligner": MiseAligner}
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_push_to_hub_alone_is_marked_unmeasured_even_over_a_measured_card(client, run_folder, kind):
+    assert publish(run_folder / kind, "--repo", "org/measured", "--redistribution", "yes") == 0
+    assert "unmeasured" not in files_of(client, "models/org/measured")["README.md"].decode()
+    model = MODELS[kind].from_pretrained(run_folder / kind)
+    model.push_to_hub("org/measured")
+    model.push_to_hub("org/new", private=True)
+    for name in ("models/org/measured", "models/org/new"):
         files = files_of(client, name)
         card = files["README.md"].decode()
         assert "unmeasured, source licence not stated" in card
         assert "unmeasured" in ModelCard(card).data.tags and ModelCard(card).data.license == "unknown"
         check_card(card)
-        assert {"config.json", "model.safetensors", "modeling_mise_generator.py"} <= set(files)
+        assert {"config.json", "model.safetensors", f"modeling_mise_{kind}.py"} <= set(files)
     with pytest.raises(ValueError, match=r"README.md has another SHA-256"):
-        verify_repo("org/gen")
+        verify_repo("org/measured")
 
 
 def test_features_dataset_goes_up_and_comes_back_equal(hub, tmp_path):
@@ -227,12 +228,3 @@ def test_an_extracted_feature_folder_goes_up_without_traces_of_this_machine(clie
     assert {name.split("/")[0] for name in files} == {".gitattributes", "README.md", "data", "mise_manifest.json"}
     rows = pq.read_table(pa.BufferReader(next(data for name, data in files.items() if name.endswith(".parquet"))))
     assert rows.num_rows == 20
-
-
-def test_the_metric_goes_up_as_a_space(client):
-    if not (Path(metric.__file__).parent / "README.md").is_file():
-        pytest.skip("the metric's folder has no README.md yet, without which it is no Space")
-    assert publish("mise_quality", "--repo", "org/mise_quality") == 0
-    files = files_of(client, "spaces/org/mise_quality")
-    assert {"README.md", "app.py", "requirements.txt", "mise_quality.py", "mise_manifest.json"} <= set(files)
-    assert ModelCard(files["README.md"].decode()).data.to_dict()["sdk"] == "gradio"

@@ -1,15 +1,16 @@
 """Pulling in fresh processes with an empty cache: the four ways, by revision, offline, in a pipeline, in `map`."""
 
 import json
+import os
 import shutil
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import CLIPS, publish_command
-from isolated import environment_with, python
+from isolated import CLIPS, environment_with, publish_command, python
 from loopback import loopback_hub
 
 from mise_hf import MiseGenerator
@@ -95,17 +96,36 @@ def predicted(run, encoder, wav) -> dict[str, float]:
     return predict_files(*load_predictor(run / "ser", str(encoder)), [wav])[0]
 
 
-@pytest.mark.skipif(
-    shutil.which("ffmpeg") is None, reason="the pipeline decodes paths with the ffmpeg program: not here"
-)
-def test_pipeline_on_a_path(there, bare_python, wav, hearing_run, tiny_encoder, tmp_path):
+# Does what transformers asks of the ffmpeg program (16-bit 16 kHz mono wav in, the same as f32le out) and nothing else.
+STAND_IN = """#!{python}
+import io, sys, wave
+import numpy as np
+asked = "-i pipe:0 -ac 1 -ar 16000 -f f32le -hide_banner -loglevel quiet pipe:1"
+if " ".join(sys.argv[1:]) == asked:
+    with wave.open(io.BytesIO(sys.stdin.buffer.read())) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 16000, 2)
+        samples = np.frombuffer(file.readframes(-1), np.int16)
+    sys.stdout.buffer.write((samples / 32768).astype("<f4").tobytes())
+"""
+
+
+@pytest.mark.parametrize("program", ["ffmpeg", "stand-in"])
+def test_pipeline_on_a_path(there, bare_python, wav, hearing_run, tiny_encoder, tmp_path, program):
+    extra = {}
+    if program == "stand-in":
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "ffmpeg").write_text(STAND_IN.format(python=sys.executable))
+        (tmp_path / "bin" / "ffmpeg").chmod(0o755)
+        extra["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    elif shutil.which("ffmpeg") is None:
+        pytest.skip("the ffmpeg program is not here; its stand-in is tried instead")
     code = f"""
 import json
 from transformers import pipeline
 recognise = pipeline("audio-classification", model="org/hearing", trust_remote_code=True, top_k=7)
 print(json.dumps(recognise({str(wav)!r})))
 """
-    heard = printed(python(code, there.url, tmp_path / "home", interpreter=bare_python))
+    heard = printed(python(code, there.url, tmp_path / "home", interpreter=bare_python, **extra))
     expected = predicted(hearing_run, tiny_encoder, wav)
     assert {entry["label"]: entry["score"] for entry in heard} == pytest.approx(expected, abs=1e-4)
 

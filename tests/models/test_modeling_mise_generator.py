@@ -93,3 +93,28 @@ def test_a_class_without_rows_is_refused(tiny_generator):
 def test_bad_configurations_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         MiseGeneratorConfig(**values)
+
+
+def test_rows_of_one_speaker_are_alike_as_the_training_speakers_were():
+    draw = torch.Generator().manual_seed(0)
+    labels, speakers = torch.arange(4000) % 2, torch.arange(4000) // 2 % 40
+    between = torch.randn(40, 2, 5, generator=draw) * torch.tensor([3.0, 1, 0.1, 0.1, 0.1])
+    rows = between[speakers, labels] + torch.randn(4000, 5, generator=draw)
+    names = {0: "anger", 1: "fear"}
+    config = MiseGeneratorConfig(feature_size=5, noise_size=8, speaker_noise_size=3, id2label=names)
+    generator = MiseGenerator(config).start_from(rows, labels, speakers, shrinkage=0.0)
+    asked = torch.arange(2).repeat_interleave(300 * 50)
+    voices = torch.arange(300).repeat_interleave(50).repeat(2)
+    made = generator.generate(asked, speakers=voices, generator=torch.Generator().manual_seed(1)).features
+    made = made.reshape(2, 300, 50, 5)
+    apart = made.mean(2).var(1).mean(0)
+    real = (rows.reshape(50, 40, 2, 5).mean(0)).var(0).mean(0)
+    assert torch.allclose(apart[:2], real[:2], rtol=0.25)
+    assert torch.allclose(made.var(2).mean((0, 1)), torch.ones(5), rtol=0.15)
+    with pytest.raises(ValueError, match="wanted one a row"):
+        generator.start_from(rows, labels)
+
+
+def test_speakers_are_refused_by_a_generator_without_their_noise(tiny_generator):
+    with pytest.raises(ValueError, match="speaker_noise_size is 0"):
+        tiny_generator.generate([0, 1], speakers=[0, 1], generator=torch.Generator().manual_seed(0))

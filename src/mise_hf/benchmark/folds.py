@@ -45,6 +45,13 @@ def draw_share(labels: np.ndarray, rows: np.ndarray, share: float, seed: int) ->
     return np.sort(np.concatenate(drawn))
 
 
+def cut_classes(labels: np.ndarray, rows: np.ndarray, rare: list[int], share: float, seed: int) -> np.ndarray:
+    """The row numbers `rows` with the classes `rare` cut to a share of their rows, at least two each; sorted."""
+    kept = np.isin(labels[rows], rare, invert=True)
+    cut = rows[~kept]
+    return np.sort(np.concatenate([rows[kept], draw_share(labels, cut, share, seed)]))
+
+
 def require_unseen(train: FeatureTable, test: FeatureTable) -> None:
     """Refuse a test set of which training has seen anything.
 

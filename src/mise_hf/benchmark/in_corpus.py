@@ -67,6 +67,7 @@ def run_cell(
     withheld: FeatureTable | None = None,
     seed: int,
     steps: int,
+    information: bool = True,
 ) -> CellResult:
     """Train and test every method.
 
@@ -78,6 +79,7 @@ def run_cell(
             there are none: the cell of the checkpoint, whose mutual informations are estimated too.
         seed: of every draw.
         steps: optimiser steps of each generator.
+        information: estimate mutual informations in the cell of the checkpoint.
 
     Raises:
         ValueError: where training has seen a test speaker or clip.
@@ -85,18 +87,23 @@ def run_cell(
     require_unseen(train, test)
     result = CellResult()
     plain = tune_plain(train, seed)
-    best, layer = plain.best, plain.layer
+    best, layers = plain.best, plain.layers
     rows, labels = plain.rows, train.labels
-    features, test_features = rows.features.numpy(), project(rows, test.layer(layer))
+    features, test_features = rows.features.numpy(), project(rows, test.layer(layers))
     result.predictions = plain.predict(test, seed)
     result.plain = plain
-    result.choices = {"layer": layer, "family": best.family, "setting": best.setting, "inner_uar": best.inner_uar}
+    result.choices = {
+        "layers": list(layers),
+        "family": best.family,
+        "setting": best.setting,
+        "inner_uar": best.inner_uar,
+    }
     wanted = np.arange(len(labels)) % len(train.label_names)
     for name, control in CONTROLS.items():
         made = control(features, labels, wanted, seed).astype(np.float32)
         result.predictions[name] = _augmented(best, features, labels, made, wanted, test_features, seed)
     _generators(result, train, test, withheld, plain, test_features, wanted, licence, seed, steps)
-    _aligned(result, train, test, withheld, wanted, licence, seed, steps)
+    _aligned(result, train, test, withheld, wanted, licence, seed, steps, information and withheld is None)
     return result
 
 
@@ -129,18 +136,18 @@ def _generators(
     steps: int,
 ) -> None:
     """The label-only GAN and MISE in the encoder space; their rows are lifted to states for the plain classifier."""
-    layer = plain.layer
-    arguments = GeneratorArguments(steps=steps, layer=layer, seed=seed)
-    rows = rows_in_encoder_space(train, layer, arguments.feature_size)
+    layers = plain.layers
+    arguments = GeneratorArguments(steps=steps, layers=list(layers), seed=seed)
+    rows = rows_in_encoder_space(train, layers, arguments.feature_size)
     measures = SyntheticMeasures(
-        rows.features.numpy(), train, project(rows, test.layer(layer)), test, seed, information=False
+        rows.features.numpy(), train, project(rows, test.layer(layers)), test, seed, information=False
     )
     result.measures[REAL_ENCODER] = measure_real(measures)
     for name, weight in ((LABEL_ONLY, 0.0), (MISE_ENCODER, arguments.mi_weight)):
         curve: list[dict[str, float]] = []
         generator = train_generator(
             rows,
-            GeneratorArguments(steps=steps, layer=layer, seed=seed, mi_weight=weight),
+            GeneratorArguments(steps=steps, layers=list(layers), seed=seed, mi_weight=weight),
             label_names=train.label_names,
             fingerprint=train.fingerprint,
             corpora=training_corpora(train, licence),
@@ -154,7 +161,7 @@ def _generators(
         )
         found = measure_synthetic(measures, _drawer(generator, wanted), wanted)
         if withheld is not None:
-            reference = project(rows, withheld.layer(layer))
+            reference = project(rows, withheld.layer(layers))
             found["memorisation"] = measure_memorisation(made.numpy(), measures.features, train, reference, withheld)
         result.measures[name] = found
         result.curves[name] = _thinned(curve)
@@ -223,6 +230,7 @@ def _aligned(
     licence: str,
     seed: int,
     steps: int,
+    information: bool,
 ) -> None:
     """MISE as in the paper: its aligner, its generator, and the plain classifier in the aligned space."""
     aligner, generator, rows = train_chain(train, licence=licence, seed=seed, steps=steps, curves=result.curves)
@@ -235,7 +243,7 @@ def _aligned(
     draw = _drawer(generator, wanted, rows)
     made = draw(seed)
     result.predictions[MISE] = _augmented(head, features, train.labels, made, wanted, test_rows, seed)
-    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=withheld is None)
+    measures = SyntheticMeasures(features, train, test_rows, test, seed, information=information)
     result.measures[REAL] = measure_real(measures, test_text)
     text = None if rows.text is None else _texts(rows, len(wanted), seed)
     found = measure_synthetic(measures, draw, wanted, text)

@@ -88,7 +88,7 @@ def rows_in_identity_space(features: np.ndarray, labels: np.ndarray) -> Training
     """Features as they are, as training rows."""
     space = MiseFeatureSpace(features.shape[1], features.shape[1])
     return TrainingRows(
-        torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(labels, dtype=torch.int64), None, space, 0
+        torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(labels, dtype=torch.int64), None, space, (0,)
     )
 
 
@@ -108,14 +108,19 @@ def inner_folds(table: FeatureTable) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def choose_layer(table: FeatureTable) -> int:
-    """The encoder layer with the best inner UAR of shrinkage LDA at 0.5."""
-    scores = {layer: tune(table, layer, "lda", 0, settings=(0.5,)).inner_uar for layer in table.audio_layers}
-    return max(scores, key=lambda layer: scores[layer])
+def choose_layers(table: FeatureTable) -> tuple[int, ...]:
+    """The encoder layer, or all of them side by side, with the best inner UAR of shrinkage LDA at 0.5."""
+    offered = dict.fromkeys([*((layer,) for layer in table.audio_layers), tuple(table.audio_layers)])
+    scores = {layers: tune(table, layers, "lda", 0, settings=(0.5,)).inner_uar for layers in offered}
+    return max(scores, key=lambda layers: scores[layers])
 
 
 def tune(
-    table: FeatureTable, layer: int, family: Family, seed: int, settings: tuple[float, ...] | None = None
+    table: FeatureTable,
+    layers: tuple[int, ...],
+    family: Family,
+    seed: int,
+    settings: tuple[float, ...] | None = None,
 ) -> Choice:
     """The setting with the best UAR pooled over the inner folds; scaler and components are refitted in each.
 
@@ -131,8 +136,8 @@ def tune(
     predictions: dict[float, list[np.ndarray]] = {setting: [] for setting in settings}
     truth = np.concatenate([table.labels[held] for _, held in folds])
     for fit, held in folds:
-        rows = rows_in_encoder_space(table.select(fit), layer, COMPONENTS)
-        test = project(rows, table.layer(layer)[held])
+        rows = rows_in_encoder_space(table.select(fit), layers, COMPONENTS)
+        test = project(rows, table.layer(layers)[held])
         for setting in settings:
             predict = fit_plain(family, setting, rows.features.numpy(), rows.labels.numpy(), seed)
             predictions[setting].append(predict(test))
@@ -145,7 +150,7 @@ def tune(
 class TunedPlain:
     """The three plain classifiers of a set of training rows, each tuned inside; `best` by inner UAR."""
 
-    layer: int
+    layers: tuple[int, ...]
     choices: list[Choice]
     rows: TrainingRows
 
@@ -156,7 +161,7 @@ class TunedPlain:
 
     def predict(self, test: FeatureTable, seed: int) -> dict[str, np.ndarray]:
         """Predicted labels int (rows,) of every family, and of the best one under `BEST`."""
-        features, test_features = self.rows.features.numpy(), project(self.rows, test.layer(self.layer))
+        features, test_features = self.rows.features.numpy(), project(self.rows, test.layer(self.layers))
         found = {
             FAMILY_NAMES[c.family]: fit_plain(c.family, c.setting, features, self.rows.labels.numpy(), seed)(
                 test_features
@@ -179,12 +184,12 @@ def save_head(
         scale = _logistic_scale(features) if best.family == "logreg" else 1.0
         linear = _fit_linear(best.family, best.setting, features / scale, labels)
         head = {
-            "classifier.weight": torch.as_tensor(linear.coef_ / scale, dtype=torch.float32),
-            "classifier.bias": torch.as_tensor(linear.intercept_, dtype=torch.float32),
+            "classifier.weight": _row_per_class(torch.as_tensor(linear.coef_ / scale, dtype=torch.float32)),
+            "classifier.bias": _row_per_class(torch.as_tensor(linear.intercept_, dtype=torch.float32)),
         }
     arguments = ClassifierArguments(head="mlp" if best.family == "mlp" else "linear", seed=seed)
     model = make_classifier(
-        TrainingRows(rows.features, rows.labels, None, rows.space, plain.layer),
+        TrainingRows(rows.features, rows.labels, None, rows.space, plain.layers),
         arguments,
         label_names=label_names,
         fingerprint=fingerprint,
@@ -194,11 +199,16 @@ def save_head(
     return model.eval()
 
 
+def _row_per_class(values: torch.Tensor) -> torch.Tensor:
+    """Of two classes scikit-learn keeps the second one's row alone: the first one's logit is then 0."""
+    return torch.cat([torch.zeros_like(values), values]) if len(values) == 1 else values
+
+
 def tune_plain(train: FeatureTable, seed: int) -> TunedPlain:
-    """Choose the encoder layer, then each family's setting, inside the training speakers."""
-    layer = choose_layer(train)
-    choices = [tune(train, layer, family, seed) for family in SETTINGS]
-    return TunedPlain(layer, choices, rows_in_encoder_space(train, layer, COMPONENTS))
+    """Choose the encoder layers, then each family's setting, inside the training speakers."""
+    layers = choose_layers(train)
+    choices = [tune(train, layers, family, seed) for family in SETTINGS]
+    return TunedPlain(layers, choices, rows_in_encoder_space(train, layers, COMPONENTS))
 
 
 def project(rows: TrainingRows, states: np.ndarray) -> np.ndarray:

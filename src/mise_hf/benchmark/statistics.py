@@ -1,5 +1,6 @@
 """Recalls and the paired test: predictions of two methods swapped speaker by speaker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,6 +18,16 @@ def unweighted_average_recall(labels: np.ndarray, predictions: np.ndarray) -> fl
         labels, predictions: int (rows,).
     """
     return float(np.mean([(predictions[labels == label] == label).mean() for label in np.unique(labels)]))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number (Holm, 1979, "A simple sequentially rejective multiple test procedure")."""
+    order = np.argsort(p_values)
+    corrected, worst = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = worst
+    return corrected
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ import pandas as pd
 
 from mise_hf.benchmark.statistics import swap_test, unweighted_average_recall
 
-COLUMNS = ("scene", "share", "fold", "method", "id", "speaker", "label", "prediction")
+COLUMNS = ("scene", "share", "fold", "seed", "method", "id", "speaker", "label", "prediction")
 
 
-def prediction_rows(scene: str, share: float, fold: int, test: Any, predictions: dict[str, np.ndarray]) -> pd.DataFrame:
+def prediction_rows(
+    scene: str, share: float, fold: int, test: Any, predictions: dict[str, np.ndarray], seed: int = 0
+) -> pd.DataFrame:
     """Long table (methods * rows, COLUMNS) of one cell; `test` is the `FeatureTable` of its test rows."""
     parts = [
         pd.DataFrame(
@@ -18,6 +20,7 @@ def prediction_rows(scene: str, share: float, fold: int, test: Any, predictions:
                 "scene": scene,
                 "share": share,
                 "fold": fold,
+                "seed": seed,
                 "method": method,
                 "id": test.ids,
                 "speaker": test.speakers,

@@ -137,7 +137,10 @@ def _seconds(audio: Path) -> tuple[float | None, str]:
     """Duration in seconds, or None and why there is none. A file that does not decode is left to the extraction, which
     reports each by name; a missing one is the reader's affair."""
     try:
+        str(audio).encode()
         size = audio.stat().st_size
+    except UnicodeEncodeError:
+        return None, "audio file has a name that is no UTF-8"
     except OSError:
         return None, "audio file is missing"
     if size == 0:

@@ -56,10 +56,10 @@ def to_utterance(row: Mapping[str, Any], columns: Mapping[str, str], number: int
     """Row `number` of a table as an utterance; relative audio paths count from `folder`.
 
     Raises:
-        ValueError: for a valence, arousal or dominance that is no number.
+        ValueError: for a valence, arousal or dominance that is no number, or audio that is no path.
     """
     values = {name: row.get(column) for name, column in columns.items()}
-    audio = _text(values.get("audio"))
+    audio = _path(values.get("audio"), number)
     path = folder / audio if audio else None
     numbers = {}
     for name in NUMBERS:
@@ -123,6 +123,15 @@ def speaker_of(pattern: str | None, name: str) -> str:
     if match is None:
         raise ValueError(f"the speaker pattern {pattern!r} finds nothing in {name!r}")
     return match["speaker"] if "speaker" in compiled.groupindex else match[1]
+
+
+def _path(value: Any, number: int) -> str:
+    """An audio path; `datasets` keeps it in a mapping beside the bytes."""
+    if isinstance(value, Mapping):
+        if not value.get("path") or value.get("bytes"):
+            raise ValueError(f"row {number} keeps its audio as bytes; wanted a path: read it as the corpus `dataset`")
+        value = value["path"]
+    return _text(value)
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """`mise-hf prepare`: a corpus as its owner hands it out to rows with labels, speakers and folds."""
 
 import argparse
-import sys
+import json
 from pathlib import Path
 
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="dataset: only this split")
     parser.add_argument("--speaker-pattern", metavar="REGEX", help="folder: finds the speaker in the file name")
     parser.add_argument("--name", help="manifest, folder, dataset: what to call the corpus")
+    parser.add_argument("--json", action="store_true", help="print corpus.json, the story of the rows")
     parser.add_argument("--overwrite", action="store_true", help="replace a prepared corpus in DIR")
 
 
@@ -58,21 +59,6 @@ def run(args: argparse.Namespace) -> int:
         shared_speakers=args.shared_speakers,
         **options,
     )
-    write_prepared(corpus, args.out, overwrite=args.overwrite)
-    print(describe(corpus))
+    prepared = write_prepared(corpus, args.out, overwrite=args.overwrite)
+    print(json.dumps(prepared.story, ensure_ascii=False) if args.json else describe(corpus))
     return 0
-
-
-def main() -> int:
-    """Entry point of `python -m mise_hf.corpora.command`."""
-    parser = argparse.ArgumentParser(prog="mise-hf prepare", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,8 +6,8 @@ File names are actor, sentence, emotion and intensity: AudioWAV/1001_DFA_ANG_XX.
 import re
 from pathlib import Path
 
+from mise_hf.corpora.acted import named_utterances
 from mise_hf.corpora.assemble import Official, Reading, choose_labels, require_folder
-from mise_hf.corpora.utterance import Utterance
 
 SCHEMES = {
     "all": {
@@ -34,8 +34,7 @@ SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-NAME = re.compile(r"(?P<actor>1\d{3})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_[A-Z]{1,2}")
-AUDIO = (".wav", ".flac", ".mp3")
+NAME = re.compile(r"(?P<speaker>1\d{3})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_[A-Z]{1,2}")
 
 
 def read(root: Path, labels: str | None = None) -> Reading:
@@ -51,26 +50,13 @@ def read(root: Path, labels: str | None = None) -> Reading:
     label_map = choose_labels("crema-d", SCHEMES, labels)
     require_folder(root)
     folder = next((root / name for name in ("AudioWAV", "AudioMP3") if (root / name).is_dir()), root)
-    utterances = []
-    for path in sorted(folder.iterdir()):
-        match = NAME.fullmatch(path.stem)
-        if match is None or path.suffix.lower() not in AUDIO:
-            continue
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                raw_label=match["emotion"],
-                text=SENTENCES.get(match["sentence"], ""),
-                speaker=match["actor"],
-                language="en",
-                fold=match["actor"],
-            )
-        )
-    if not utterances:
-        raise ValueError(
-            f"{str(folder)!r} holds no file named as CREMA-D's (1001_DFA_ANG_XX.wav); wanted the root of the release"
-        )
+    utterances = named_utterances(
+        folder.iterdir(),
+        NAME,
+        SENTENCES,
+        "en",
+        f"{str(folder)!r} holds no file named as CREMA-D's (1001_DFA_ANG_XX.wav); wanted the root of the release",
+    )
     return Reading(
         name="crema-d",
         utterances=utterances,

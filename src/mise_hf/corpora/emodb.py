@@ -6,8 +6,8 @@ The file name says it all: speaker (2 digits), sentence (3 characters), emotion 
 import re
 from pathlib import Path
 
+from mise_hf.corpora.acted import named_utterances
 from mise_hf.corpora.assemble import Official, Reading, choose_labels, require_folder
-from mise_hf.corpora.utterance import Utterance
 
 SCHEMES = {
     "all": {
@@ -42,7 +42,7 @@ SENTENCES = {
     "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
 }
-NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])(?P<take>[a-z]?)")
+NAME = re.compile(r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[A-Z])(?P<take>[a-z]?)")
 
 
 def read(root: Path, labels: str | None = None) -> Reading:
@@ -58,26 +58,13 @@ def read(root: Path, labels: str | None = None) -> Reading:
     label_map = choose_labels("emodb", SCHEMES, labels)
     require_folder(root)
     folder = root / "wav" if (root / "wav").is_dir() else root
-    utterances = []
-    for path in sorted(folder.iterdir()):
-        match = NAME.fullmatch(path.stem)
-        if match is None or path.suffix.lower() not in (".wav", ".flac", ".ogg", ".mp3"):
-            continue
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                raw_label=match["emotion"],
-                text=SENTENCES.get(match["text"], ""),
-                speaker=match["speaker"],
-                language="de",
-                fold=match["speaker"],
-            )
-        )
-    if not utterances:
-        raise ValueError(
-            f"{str(folder)!r} holds no file named as EmoDB's (03a01Fa.wav); wanted the root of the release"
-        )
+    utterances = named_utterances(
+        folder.iterdir(),
+        NAME,
+        SENTENCES,
+        "de",
+        f"{str(folder)!r} holds no file named as EmoDB's (03a01Fa.wav); wanted the root of the release",
+    )
     chosen = set(label_map.values())
     return Reading(
         name="emodb",

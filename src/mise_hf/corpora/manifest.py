@@ -49,20 +49,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"{str(path)!r} is no file; wanted a manifest (.csv, .tsv, .jsonl or .parquet)")
     kind = path.suffix.lower()
-    if kind in (".csv", ".tsv"):
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, delimiter="," if kind == ".csv" else "\t"))
-    if kind == ".jsonl":
-        rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-            if line.strip():
-                try:
-                    rows.append(json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number} of {str(path)!r} is no JSON: {error}") from error
-        if not all(isinstance(row, dict) for row in rows):
-            raise ValueError(f"{str(path)!r} holds lines that are no JSON objects; wanted one object a line")
-        return rows
+    try:
+        if kind in (".csv", ".tsv"):
+            return _table(path, "," if kind == ".csv" else "\t")
+        if kind == ".jsonl":
+            return _json_lines(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} is not in UTF-8 ({error}); wanted it saved as UTF-8") from error
     if kind == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -72,3 +65,35 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         except pa.ArrowInvalid as error:
             raise ValueError(f"{str(path)!r} is no Parquet file: {error}") from error
     raise ValueError(f"{str(path)!r} is of kind {kind!r}; wanted .csv, .tsv, .jsonl or .parquet")
+
+
+def _table(path: Path, sign: str) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter=sign, skipinitialspace=True)
+        try:
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = list(reader)
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num} of {str(path)!r} is no line of a table: {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise ValueError(
+                f"row {number} of {str(path)!r} has {len(reader.fieldnames) + len(row[None])} fields; wanted "
+                f"{len(reader.fieldnames)}: {', '.join(reader.fieldnames)} (put quotation marks round text with "
+                f"{sign!r} in it)"
+            )
+    return rows
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    # Not splitlines(): it also splits at U+2028 and U+0085, which may stand inside a transcript.
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number} of {str(path)!r} is no JSON: {error}") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{str(path)!r} holds lines that are no JSON objects; wanted one object a line")
+    return rows

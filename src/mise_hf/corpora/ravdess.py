@@ -6,8 +6,8 @@ File names are seven numbers: modality, vocal channel, emotion, intensity, state
 import re
 from pathlib import Path
 
+from mise_hf.corpora.acted import named_utterances
 from mise_hf.corpora.assemble import Official, Reading, choose_labels, require_folder
-from mise_hf.corpora.utterance import Utterance
 
 SCHEMES = {
     "all": {
@@ -23,8 +23,8 @@ SCHEMES = {
     "4": {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"},
 }
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-NAME = re.compile(r"03-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d-(?P<statement>\d\d)-\d\d-(?P<actor>\d\d)")
-SPEECH = "01"
+# Audio only (03) of speech (01); the release also has video and song.
+NAME = re.compile(r"03-01-(?P<emotion>\d\d)-\d\d-(?P<sentence>\d\d)-\d\d-(?P<speaker>\d\d)")
 
 
 def read(root: Path, labels: str | None = None) -> Reading:
@@ -39,27 +39,14 @@ def read(root: Path, labels: str | None = None) -> Reading:
     """
     label_map = choose_labels("ravdess", SCHEMES, labels)
     require_folder(root)
-    utterances = []
-    for path in sorted(root.glob("**/03-*")):
-        match = NAME.fullmatch(path.stem)
-        if match is None or match["channel"] != SPEECH:
-            continue
-        utterances.append(
-            Utterance(
-                id=path.stem,
-                audio=path,
-                raw_label=match["emotion"],
-                text=STATEMENTS.get(match["statement"], ""),
-                speaker=match["actor"],
-                language="en",
-                fold=match["actor"],
-            )
-        )
-    if not utterances:
-        raise ValueError(
-            f"{str(root)!r} holds no speech file named as RAVDESS's (Actor_01/03-01-01-01-01-01-01.wav); wanted the "
-            "root of the release"
-        )
+    utterances = named_utterances(
+        root.glob("**/03-*"),
+        NAME,
+        STATEMENTS,
+        "en",
+        f"{str(root)!r} holds no speech file named as RAVDESS's (Actor_01/03-01-01-01-01-01-01.wav); wanted the root "
+        "of the release",
+    )
     counts = {name: 96 if name == "neutral" else 192 for name in label_map.values()}
     return Reading(
         name="ravdess",

@@ -1,11 +1,12 @@
 """`mise-hf extract`: a prepared corpus to a feature folder.
 
-Many processes share the work without talking to one another: `accelerate launch -m mise_hf.features.command ...` on
-GPUs, `torchrun --nproc-per-node 2 -m mise_hf.features.command ...` on CPUs, or `--part 1/8` to `--part 8/8` in a job
-array.
+Many processes share the work, on one machine or many: `accelerate launch -m mise_hf.cli extract ...` on GPUs,
+`torchrun --nproc-per-node 2 -m mise_hf.cli extract ...` on CPUs (there `accelerate launch --cpu` starts one process,
+whatever `--num_processes` says), or `--part 1/8` to `--part 8/8` in a job array, whose jobs know nothing of each other.
 """
 
 import argparse
+import json
 import re
 import sys
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="e.g. cpu or cuda:0 (default: what accelerate finds)")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def parse_layers(text: str | None) -> list[int] | None:
@@ -62,7 +64,7 @@ def parse_part(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract; 0 when every row has features, 3 when some were rejected.
+    """Extract; 0 when every row has features, 3 when some were rejected (a launcher makes 1 of it).
 
     Raises:
         ValueError: for bad input, see `mise_hf.features.extraction.extract`.
@@ -74,16 +76,13 @@ def run(args: argparse.Namespace) -> int:
     from mise_hf.corpora.prepared import read_prepared
 
     read_prepared(args.source)
-    import torch
-    from accelerate import PartialState
-
     from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
     from mise_hf.features.extraction import REJECTED, extract
+    from mise_hf.features.launch import join_launch
 
-    # Without `cpu=True` accelerate takes every process of a machine that has no accelerator for the only one.
-    state = PartialState(cpu=not torch.accelerator.is_available())
-    rank, processes = part or (state.process_index, state.num_processes)
-    device = args.device or state.device
+    launch = join_launch()
+    rank, processes = part or (launch.rank, launch.processes)
+    device = args.device or launch.device
     audio = text = None
     if args.audio_encoder:
         audio = load_audio_encoder(args.audio_encoder, audio_layers, device, args.audio_revision)
@@ -102,30 +101,24 @@ def run(args: argparse.Namespace) -> int:
         strict=args.strict,
         rank=rank,
         processes=processes,
-        progress=not args.quiet and state.is_local_main_process,
+        wait=None if part else launch.wait,
+        progress=not args.quiet and launch.shows,
     )
     rate = 1 / max(result.wall_seconds, 1e-9)
+    counts = {"rows": result.rows, "rejected": len(result.rejected), "audio_seconds": result.audio_seconds}
     print(
-        f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
-        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
+        json.dumps({**counts, "wall_seconds": result.wall_seconds, "folder": str(result.folder)})
+        if args.json
+        else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
+        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s",
+        flush=True,
     )
-    if result.rejected:
+    if launch.wait is not None and not part:
+        # A launcher ends the others as soon as one process ends with a status other than 0: all have told by now.
+        launch.wait()
+    # In a launch the first process speaks for all.
+    if result.rejected and (part or rank == 0):
         where = result.folder / REJECTED if result.complete else "the shards"
         print(f"{len(result.rejected)} rows were rejected; the reasons are in {where}", file=sys.stderr)
         return EXIT_REJECTED
     return 0
-
-
-def main() -> int:
-    """Entry point of `python -m mise_hf.features.command`."""
-    parser = argparse.ArgumentParser(prog="mise-hf extract", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

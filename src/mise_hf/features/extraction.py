@@ -2,15 +2,16 @@
 
 A feature folder holds `plan.json` (what is being made), `shard-*.parquet`, and when all shards are there
 `fingerprint.json`, `rejected.jsonl` and `summary.json`. Every process takes the shards of its rank and skips those that
-exist. Processes never wait for one another: whoever sees all shards finishes the folder, and finishing it twice writes
-the same bytes.
+exist. Processes of one launch wait for one another: before the first shard, while rank 0 writes the plan, and after the
+last, while rank 0 finishes the folder. Without a launch (a job array) nobody waits: the first plan counts, whoever sees
+all shards finishes the folder, and finishing it twice writes the same bytes.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Result:
         rows: utterances of this process's new shards.
         audio_seconds: of this process's new shards.
         wall_seconds: from the first row to the last, loading of encoders not counted.
-        rejected: rows left out so far: of the whole folder where it is complete, else of this process.
+        rejected: rows left out: of the whole folder where this process finished it, else of this process.
     """
 
     folder: Path
@@ -84,6 +85,7 @@ def extract(
     strict: bool = False,
     rank: int = 0,
     processes: int = 1,
+    wait: Callable[[], None] | None = None,
     progress: bool = True,
 ) -> Result:
     """Pooled states of a prepared corpus, written to the feature folder `out`.
@@ -101,11 +103,13 @@ def extract(
         strict: raise at the first bad file instead of noting it.
         rank: of this process.
         processes: that share the work.
+        wait: returns when all processes have called it, for processes that were launched together; None for others.
         progress: whether to show a progress bar.
 
     Raises:
         ValueError: for a missing corpus or encoder, an `out` that holds another extraction or cannot be written, or
             the first bad file where `strict`.
+        OSError: where the disk is full; what was written stays, and the same call goes on from there.
     """
     if audio is None and text is None:
         raise ValueError("neither an audio encoder nor a text encoder is given; wanted at least one")
@@ -118,7 +122,13 @@ def extract(
     fingerprint = make_fingerprint(audio, text)
     folder = Path(out)
     ranges = shard_ranges(len(corpus), shard_rows)
-    _claim(folder, corpus, fingerprint, shard_rows, {"window_seconds": pooler and pooler.window_seconds})
+    plan = _plan(corpus, fingerprint, shard_rows, pooler)
+    leads = wait is None or rank == 0
+    if leads:
+        _claim(folder, plan)
+    if wait is not None:
+        wait()
+    _require_plan(folder, plan)
     mine = [index for index in range(len(ranges)) if index % processes == rank]
     left = [index for index in mine if not shard_path(folder, index, len(ranges)).exists()]
     rows = audio_seconds = 0.0
@@ -128,6 +138,9 @@ def extract(
         if pooler is not None:
             pooler.on_batch = bar.add
         for index in left:
+            if shard_path(folder, index, len(ranges)).exists():
+                # Another run into the same folder was faster.
+                continue
             shard = corpus.rows(*ranges[index])
             kept, states, bad = _pool_shard(shard, pooler, text, strict)
             if pooler is None:
@@ -139,10 +152,15 @@ def extract(
             rows += len(shard)
             audio_seconds += sum(row["duration"] or 0.0 for row in shard)
             rejected += bad
-    complete = all(shard_path(folder, index, len(ranges)).exists() for index in range(len(ranges)))
     wall_seconds = time.perf_counter() - started
-    if complete:
+    if wait is not None:
+        wait()
+    complete = all(shard_path(folder, index, len(ranges)).exists() for index in range(len(ranges)))
+    if complete and leads:
         rejected = _finish(folder, len(ranges), fingerprint, corpus)
+    if wait is not None:
+        # Whoever returns finds the folder finished.
+        wait()
     return Result(folder, complete, int(rows), audio_seconds, wall_seconds, rejected)
 
 
@@ -153,8 +171,8 @@ def _pool_shard(
     heard = Pooled()
     usable = list(range(len(shard)))
     if pooler is not None:
-        usable = [row for row in usable if shard[row]["audio"]]
-        mute = {row: "the row names no audio file" for row in range(len(shard)) if row not in set(usable)}
+        mute = {row: "the row names no audio file" for row in usable if not shard[row]["audio"]}
+        usable = [row for row in usable if row not in mute]
         found = pooler.pool([shard[row]["audio"] for row in usable], [shard[row]["duration"] for row in usable], strict)
         heard.states = {usable[place]: states for place, states in found.states.items()}
         heard.rejected = mute | {usable[place]: reason for place, reason in found.rejected.items()}
@@ -184,22 +202,26 @@ def _stack(states: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     return np.stack(states).astype(np.float16) if states else np.zeros((0, *shape), np.float16)
 
 
-def _claim(
-    folder: Path, corpus: PreparedCorpus, fingerprint: dict[str, Any], shard_rows: int, options: dict[str, Any]
-) -> None:
-    """Write the plan, or check that the folder holds the same one.
-
-    Raises:
-        ValueError: where it holds another, or cannot be written.
-    """
-    plan = {
+def _plan(
+    corpus: PreparedCorpus, fingerprint: dict[str, Any], shard_rows: int, pooler: AudioPooler | None
+) -> dict[str, Any]:
+    """What is about to be made: two extractions with the same plan make the same features."""
+    return {
         "corpus": corpus.story["corpus"],
         "rows": len(corpus),
         "rows_sha256": _rows_sha256(corpus),
         "shard_rows": shard_rows,
-        **options,
+        "window_seconds": None if pooler is None else pooler.window_seconds,
         "fingerprint": fingerprint,
     }
+
+
+def _claim(folder: Path, plan: dict[str, Any]) -> None:
+    """Write the plan where there is none.
+
+    Raises:
+        ValueError: where the folder holds something else, or cannot be written.
+    """
     path = folder / PLAN
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -208,13 +230,21 @@ def _claim(
             others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((PLAN, f".{PLAN}"))]
             if others and not path.exists():
                 raise ValueError(f"{str(folder)!r} is not empty and holds no extraction to continue; give another one")
-            write_text(path, json.dumps(plan, indent=2) + "\n")
+            write_text(path, json.dumps(plan, indent=2) + "\n", first=True)
     except OSError as error:
         raise ValueError(f"{str(folder)!r} cannot be written: {error}") from error
-    theirs = json.loads(path.read_text(encoding="utf-8"))
-    require_same(fingerprint, theirs["fingerprint"], our_name="this run", their_name=str(folder))
-    for name in ("corpus", "rows", "rows_sha256", "shard_rows", *options):
-        if plan[name] != theirs.get(name):
+
+
+def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
+    """Check that the folder holds this plan.
+
+    Raises:
+        ValueError: where it holds another.
+    """
+    theirs = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    require_same(plan["fingerprint"], theirs["fingerprint"], our_name="this run", their_name=str(folder))
+    for name in plan:
+        if name != "fingerprint" and plan[name] != theirs.get(name):
             raise ValueError(
                 f"{str(folder)!r} holds features with {name} {theirs.get(name)!r}, and this run has {plan[name]!r}; "
                 "give another folder, or the same corpus and settings to continue"

@@ -5,6 +5,8 @@ A shard is a range of rows of the prepared corpus, so that it does not matter wh
 
 import json
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,30 +89,55 @@ def read_rejected(path: Path) -> list[dict[str, Any]]:
 
 
 class atomic:
-    """A binary file that appears under its name only when it is whole and on the disk."""
+    """A binary file that appears under its name only when it is whole and on the disk.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        first: leave a file alone that another process put there meanwhile.
+    """
+
+    def __init__(self, path: Path, first: bool = False) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.first = first
+        # Processes of two machines may share a number, and a folder.
+        self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
     def __enter__(self) -> IO[bytes]:
         self.file = self.temporary.open("wb")
         return self.file
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        try:
+            # On a full disk the last bytes fail to leave here.
+            with self.file:
+                if error is None:
+                    self.file.flush()
+                    os.fsync(self.file.fileno())
+        except OSError:
+            self.temporary.unlink(missing_ok=True)
+            raise
         if error is None:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-        self.file.close()
-        if error is None:
-            self.temporary.replace(self.path)
+            self._name()
         else:
             self.temporary.unlink(missing_ok=True)
 
+    def _name(self) -> None:
+        try:
+            if self.first:
+                with suppress(FileExistsError):
+                    os.link(self.temporary, self.path)
+                self.temporary.unlink()
+            else:
+                self.temporary.replace(self.path)
+        except FileNotFoundError:
+            # Another run into the same folder was done first, and cleared away what looked like a leftover.
+            if not self.path.exists():
+                raise
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic(path) as file:
+
+def write_text(path: Path, text: str, first: bool = False) -> None:
+    """Write a text file atomically; with `first`, leave one alone that another process put there meanwhile."""
+    with atomic(path, first) as file:
         file.write(text.encode("utf-8"))
 
 

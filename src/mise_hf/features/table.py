@@ -90,15 +90,19 @@ class FeatureTable:
             changed[name] = None if states is None else states[chosen]
         return replace(self, **changed)
 
-    def layer(self, number: int) -> np.ndarray:
-        """Audio states of encoder layer `number`, float32 (utterances, 2 * hidden).
+    def layer(self, number: int | Sequence[int]) -> np.ndarray:
+        """Audio states of encoder layer `number`, or of several side by side, float32
+        (utterances, layers * 2 * hidden).
 
         Raises:
-            ValueError: where that layer is not in the table.
+            ValueError: where a layer is not in the table.
         """
-        if self.audio_states is None or number not in self.audio_layers:
-            raise ValueError(f"layer {number} is not in the table; it holds audio layers {list(self.audio_layers)}")
-        return self.audio_states[:, self.audio_layers.index(number)].astype(np.float32)
+        numbers = [number] if isinstance(number, int) else list(number)
+        absent = [wanted for wanted in numbers if wanted not in self.audio_layers]
+        if self.audio_states is None or absent or not numbers:
+            raise ValueError(f"layer {number} is not in the table; it holds the audio layers {list(self.audio_layers)}")
+        places = [self.audio_layers.index(wanted) for wanted in numbers]
+        return self.audio_states[:, places].reshape(len(self), -1).astype(np.float32)
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str]) -> "FeatureTable":

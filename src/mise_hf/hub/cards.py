@@ -130,10 +130,11 @@ def dataset_card(
     corpora: Sequence[dict[str, Any]],
     fingerprint: Mapping[str, Any],
     *,
+    transcripts: bool,
     redistribution: Redistribution,
     licence: str,
 ) -> str:
-    """The rendered card of a features dataset; arguments as in `model_card`.
+    """The rendered card of a features dataset; arguments as in `model_card`, and whether its rows hold transcripts.
 
     Raises:
         ValueError: for another redistribution.
@@ -151,8 +152,10 @@ def dataset_card(
     return _page(
         metadata.to_yaml(),
         "dataset.md",
+        repo=repo,
         title=repo.rpartition("/")[2],
         rows=rows,
+        transcripts=transcripts,
         labels=_labels(dict(enumerate(labels))),
         usage=usage,
         fingerprint=describe_fingerprint(fingerprint),

@@ -1,6 +1,7 @@
 """`mise-hf publish`: a run, a model, features or the metric to the Hub, or a published revision verified."""
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 MODELS = ("aligner", "generator", "ser")
 METRIC = "mise_quality"
 EMBEDDED = "emodb"
+EMBEDDED_CORPUS = {"name": "EmoDB", "licence": "cc0-1.0", "language": "de"}
+# How the Hub's own addresses begin, and what is there; models have no such beginning.
+KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -42,8 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="publish a generator that memorises or was not measured, and say so",
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object for each repository")
     parser.add_argument(
-        "--verify", metavar="ORG/NAME", help="download a published model and compare it with its manifest"
+        "--verify",
+        metavar="[KIND/]ORG/NAME",
+        help="download what was published and compare it with its manifest: ORG/NAME for a model, datasets/ORG/NAME, "
+        "spaces/ORG/NAME",
     )
 
 
@@ -68,8 +76,12 @@ def run(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from mise_hf.hub.checks import verify_repo
 
-    count = verify_repo(_repo(args.verify), revision=None if args.revision == "main" else args.revision)
-    print(f"{args.verify}: {count} files, each as its manifest says")
+    folder, _, name = args.verify.partition("/")
+    kind, name = (KINDS[folder], name) if folder in KINDS else ("model", args.verify)
+    revision = None if args.revision == "main" else args.revision
+    count = verify_repo(_repo(name), kind=kind, revision=revision)
+    said = f"{args.verify}: {count} files, each as its manifest says"
+    print(json.dumps({"repo": args.verify, "files": count, "verified": True}) if args.json else said)
     return 0
 
 
@@ -107,7 +119,7 @@ def _stage(args: argparse.Namespace, repo: str, root: Path) -> list[tuple[str, A
         from importlib.resources import as_file, files
 
         with as_file(files("mise_hf") / "data" / EMBEDDED) as source:
-            stage_dataset(source, root, repo, [{"name": "EmoDB", "licence": "cc0-1.0", "language": "de"}], statement)
+            stage_dataset(source, root, repo, [EMBEDDED_CORPUS], statement)
         return [(repo, "dataset", root)]
     source = Path(args.run)
     if not source.is_dir():
@@ -166,6 +178,10 @@ def _send(args: argparse.Namespace, repo: str, kind: Any, folder: Path) -> None:
     from mise_hf.hub.publish import publish
 
     files = read_manifest(folder)["files"]
+    if args.json:
+        url = None if args.dry_run else publish(folder, repo, kind=kind, private=args.private, revision=args.revision)
+        print(json.dumps({"repo": repo, "kind": kind, "url": url, "files": files}))
+        return
     size = sum(entry["bytes"] for entry in files.values())
     print(f"{repo} ({kind}): {len(files)} files, {size / 1e6:.2f} MB")
     for name, entry in files.items():

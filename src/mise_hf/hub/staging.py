@@ -158,6 +158,7 @@ def stage_dataset(source: Path, out: Path, repo: str, corpora: list[dict[str, An
         table.label_names,
         [{**counts, **entry} for entry in corpora],
         table.fingerprint,
+        transcripts=any(table.texts.tolist()),
         redistribution=redistribution,
         licence=licence,
     )
@@ -207,7 +208,7 @@ def _embed(
     if audio_encoder is not None:
         if kind == "generator":
             raise ValueError("--audio-encoder is given for a generator; wanted an aligner or a recogniser")
-        _refuse_other_encoder(model.config, audio_encoder)
+        _refuse_other_encoder(model.config, "audio", audio_encoder)
         attach = model.attach_encoders if kind == "aligner" else model.attach_encoder
         attach(audio=audio_encoder)
         MiseFeatureExtractor.for_encoder(audio_encoder).save_pretrained(out)
@@ -216,23 +217,23 @@ def _embed(
     if text_encoder is not None:
         if kind != "aligner" or model.text_tower is None:
             raise ValueError(f"--text-encoder is given for {kind}; wanted an aligner that was trained with text")
+        _refuse_other_encoder(model.config, "text", text_encoder)
         model.attach_encoders(text=text_encoder)
         AutoTokenizer.from_pretrained(text_encoder).save_pretrained(out)
     elif (source / TOKENIZER).is_file():
         AutoTokenizer.from_pretrained(source).save_pretrained(out)
 
 
-def _refuse_other_encoder(config: Any, encoder: str) -> None:
+def _refuse_other_encoder(config: Any, modality: Literal["audio", "text"], encoder: str) -> None:
     """Raise ValueError where the model was trained on the states of another encoder than `encoder`."""
-    from mise_hf.features.encoders import load_audio_encoder
+    from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
 
-    trained = (config.feature_fingerprint or {}).get("audio_encoder") or {}
-    layers = list(config.audio_layers) if hasattr(config, "audio_layers") else [config.state_layer]
-    given = load_audio_encoder(encoder, layers).identity
-    digest = given.get("weights_sha256")
+    trained = (config.feature_fingerprint or {}).get(f"{modality}_encoder") or {}
+    load = load_audio_encoder if modality == "audio" else load_text_encoder
+    digest = load(encoder, None).identity.get("weights_sha256")
     if trained.get("weights_sha256") not in (None, digest):
         raise ValueError(
-            f"--audio-encoder has the weights {str(digest)[:12]}; wanted those the model was trained on: "
+            f"--{modality}-encoder has the weights {str(digest)[:12]}; wanted those the model was trained on: "
             f"{trained.get('id')} with {str(trained.get('weights_sha256'))[:12]}"
         )
 
@@ -269,7 +270,7 @@ def _base_model(audio_encoder: str | None, fingerprint: Mapping[str, Any]) -> st
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _copy_shard(source: Path, target: Path) -> None:

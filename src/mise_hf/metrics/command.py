@@ -143,7 +143,7 @@ def from_generator(
         if generator.space is None:
             real = aligned(parts["the aligner"], table)
         else:
-            layer = args.layer if args.layer is not None else generator.config.state_layer
+            layer = args.layer if args.layer is not None else generator.config.state_layers
             if layer is None:
                 raise ValueError(f"{args.synthetic!r} does not say which encoder layer it was trained on; give --layer")
             real = generator.space.project(torch.from_numpy(table.layer(layer)))

@@ -186,6 +186,7 @@ class MiseGeneratorConfig(_MiseConfig):
     Args:
         feature_size: dimensions of a generated feature h_hat.
         noise_size: dimensions of the noise z.
+        speaker_noise_size: how many of them, the first ones, the utterances of one speaker in one emotion share.
         text_size: dimensions of the text embedding t that conditions the generator; 0 for none.
         paired_text_size: dimensions of the text feature t_hat generated beside h_hat; 0 for none.
         hidden_size, num_hidden_layers: width and number of the residual layers.
@@ -193,7 +194,7 @@ class MiseGeneratorConfig(_MiseConfig):
         space: "encoder" for standardised principal components of a frozen encoder's pooled states (shared by whoever
             uses the same encoder), "aligned" for an aligner's `audio_embeds`.
         state_size: dimensions of the pooled states that the encoder space is made of; 0 in the aligned space.
-        state_layer: which of the encoder's layers the states come from (encoder space).
+        state_layers: which of the encoder's layers the states come from, side by side (encoder space).
         feature_fingerprint: which encoders, layers and pooling (and aligner) the features come from.
         training_corpora: one mapping per training corpus: name, licence, speakers, utterances; with the aligner's.
     """
@@ -202,6 +203,7 @@ class MiseGeneratorConfig(_MiseConfig):
 
     feature_size: int = 128
     noise_size: int = 128
+    speaker_noise_size: int = 0
     text_size: int = 0
     paired_text_size: int = 0
     hidden_size: int = 256
@@ -209,7 +211,7 @@ class MiseGeneratorConfig(_MiseConfig):
     label_embedding_size: int = 64
     space: Space = "encoder"
     state_size: int = 0
-    state_layer: int | None = None
+    state_layers: list[int] | tuple[int, ...] | None = None
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
@@ -217,12 +219,13 @@ class MiseGeneratorConfig(_MiseConfig):
             check_integer(name, getattr(self, name), 1, MAX_WIDTH)
         for name in ("text_size", "paired_text_size", "state_size"):
             check_integer(name, getattr(self, name), 0, MAX_WIDTH)
+        check_integer("speaker_noise_size", self.speaker_noise_size, 0, self.noise_size)
         check_integer("num_hidden_layers", self.num_hidden_layers, 0, MAX_LAYERS)
         check_choice("space", self.space, Space)
         if self.space == "aligned" and self.state_size:
             raise ValueError(f"state_size is {self.state_size} in the aligned space; wanted 0")
-        if self.state_layer is not None:
-            check_integer("state_layer", self.state_layer, 0, 1000)
+        if self.state_layers is not None:
+            check_layers("state_layers", self.state_layers)
 
     def count_parameters(self) -> int:
         """Numbers in the model's own tensors."""
@@ -243,8 +246,8 @@ class MiseSerConfig(_MiseConfig):
         audio_config: configuration of the audio encoder inside; None where the head takes pooled states or features.
         aligner_config: configuration of the aligner inside (aligned space); None in the encoder space.
         space: the space of the features, as in `MiseGeneratorConfig`.
-        state_size: 2 * hidden size of the audio encoder.
-        state_layer: which of the encoder's layers is used (encoder space).
+        state_size: 2 * hidden size of the audio encoder, times the number of layers.
+        state_layers: which of the encoder's layers are used, side by side (encoder space).
         feature_size: dimensions of a feature h.
         text_size: dimensions of the text feature that an audio+text head takes beside h; 0 for audio only.
         head: "linear" or "mlp".
@@ -264,7 +267,7 @@ class MiseSerConfig(_MiseConfig):
     aligner_config: dict | PreTrainedConfig | None = None
     space: Space = "encoder"
     state_size: int = 1024
-    state_layer: int = 3
+    state_layers: list[int] | tuple[int, ...] = (3,)
     feature_size: int = 128
     text_size: int = 0
     head: Head = "mlp"
@@ -276,7 +279,7 @@ class MiseSerConfig(_MiseConfig):
         for name in ("state_size", "feature_size", "hidden_size"):
             check_integer(name, getattr(self, name), 1, MAX_WIDTH)
         check_integer("text_size", self.text_size, 0, MAX_WIDTH)
-        check_integer("state_layer", self.state_layer, 0, 1000)
+        check_layers("state_layers", self.state_layers)
         check_number("dropout", self.dropout, 0, 0.95)
         check_choice("space", self.space, Space)
         check_choice("head", self.head, Head)

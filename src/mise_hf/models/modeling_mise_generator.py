@@ -6,6 +6,7 @@ serve training only and stay unpublished.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -146,6 +147,7 @@ class MiseGenerator(MisePreTrainedModel):
         text_embeds: Tensor | None = None,
         num_samples: int | None = None,
         *,
+        speakers: Sequence[int] | Tensor | None = None,
         generator: torch.Generator,
     ) -> MiseGeneratorOutput:
         """Draw one feature, or `num_samples` in a row, for each label.
@@ -154,38 +156,78 @@ class MiseGenerator(MisePreTrainedModel):
             labels: emotion names or ids, (rows,).
             text_embeds: t, (rows, text size), or None.
             num_samples: features for each label (and text); one where not given.
+            speakers: a number for each label, (rows,): rows with the same number and emotion are of one synthetic
+                speaker and share the speaker's part of the noise. None gives every row a speaker of its own.
             generator: source of the noise: the same state gives the same features.
 
         Returns:
             `MiseGeneratorOutput` of float32 tensors with one row for each label, on the model's device.
 
         Raises:
-            ValueError: for a label that the checkpoint does not know.
+            ValueError: for a label that the checkpoint does not know, or speakers for a generator without their noise.
         """
         ids = self.label_ids(labels)
+        voice = None if speakers is None else self._voice_of(torch.as_tensor(speakers), ids)
         if num_samples is not None:
             if num_samples < 1:
                 raise ValueError(f"num_samples is {num_samples}; wanted 1 or more")
             ids = ids.repeat_interleave(num_samples)
             text_embeds = None if text_embeds is None else text_embeds.repeat_interleave(num_samples, dim=0)
+            voice = None if voice is None else voice.repeat_interleave(num_samples)
+        if text_embeds is not None and not self.config.text_size:
+            raise ValueError("text_embeds given; wanted None: this generator was made without text (text_size is 0)")
         device = self.class_means.weight.device
-        was_training = self.training
-        self.eval()
-        features, texts = [], []
+        made = torch.empty(len(ids), self.output.out_features, device=device, dtype=self.dtype)
+        table, weight = self._folded_input()
+        if voice is not None:
+            shape = (int(voice.max()) + 1 if len(voice) else 0, self.config.speaker_noise_size)
+            voices = torch.randn(shape, generator=generator, device=generator.device)
         for start in range(0, len(ids), ROWS_AT_ONCE):
-            part = ids[start : start + ROWS_AT_ONCE]
+            rows = slice(start, start + ROWS_AT_ONCE)
+            part = ids[rows].to(device)
             noise = torch.randn(len(part), self.config.noise_size, generator=generator, device=generator.device)
-            text = None if text_embeds is None else text_embeds[start : start + ROWS_AT_ONCE].to(device)
-            made = self(noise.to(device, self.dtype), part.to(device), text)
-            features.append(made.features.float())
-            texts.append(made.text_features)
-        self.train(was_training)
-        empty = torch.empty(0, self.config.feature_size, device=device)
-        paired = self.config.paired_text_size and features
-        return MiseGeneratorOutput(
-            features=torch.cat(features) if features else empty,
-            text_features=torch.cat([text.float() for text in texts]) if paired else None,
-        )
+            if voice is not None:
+                noise[:, : self.config.speaker_noise_size] = voices[voice[rows].to(voices.device)]
+            text = None if text_embeds is None else text_embeds[rows].to(device)
+            self._make(noise.to(device, self.dtype), part, text, table, weight, made[rows])
+        features, text_features = made.float().split([self.config.feature_size, self.config.paired_text_size], dim=1)
+        paired = self.config.paired_text_size and len(ids)
+        return MiseGeneratorOutput(features=features, text_features=text_features if paired else None)
+
+    def _folded_input(self) -> tuple[Tensor, Tensor]:
+        """The input layer with the labels' part multiplied out: (labels, hidden); and its weight for noise and text."""
+        noise, label = self.config.noise_size, self.config.label_embedding_size
+        weight = self.input.weight
+        table = F.linear(self.label_embedding.weight, weight[:, noise : noise + label], self.input.bias)
+        return table, torch.cat([weight[:, :noise], weight[:, noise + label :]], dim=1)
+
+    def _make(
+        self, noise: Tensor, labels: Tensor, text: Tensor | None, table: Tensor, weight: Tensor, out: Tensor
+    ) -> None:
+        """`forward` into `out`, with no other order than that of its sums: in place, the labels' part looked up."""
+        inputs = noise
+        if self.null_text is not None:
+            rows, size = len(noise), self.config.text_size
+            if text is None:
+                text = self.null_text.expand(rows, size)
+            elif text.shape != (rows, size):
+                raise ValueError(f"text_embeds have shape {tuple(text.shape)}; wanted ({rows}, {size})")
+            inputs = torch.cat([noise, self.fill_text(text)], dim=1)
+        hidden = table.index_select(0, labels).addmm_(inputs, weight.t())
+        for linear in (cast(_ResidualLayer, layer).linear for layer in self.layers):
+            active = F.silu(hidden)
+            hidden.add_(linear.bias).addmm_(active, linear.weight.t())
+        out.copy_(self.class_means.weight.index_select(0, labels))
+        out.add_(self.output.bias).addmm_(noise, self.noise_factor.weight.t())
+        out.addmm_(F.silu(hidden, inplace=True), self.output.weight.t())
+
+    def _voice_of(self, speakers: Tensor, ids: Tensor) -> Tensor:
+        """A number from 0 for each pair of speaker and emotion, int64 (rows,)."""
+        if not self.config.speaker_noise_size:
+            raise ValueError("speakers given; wanted None: this generator's speaker_noise_size is 0")
+        if speakers.shape != ids.shape:
+            raise ValueError(f"speakers have shape {tuple(speakers.shape)}; wanted {tuple(ids.shape)}, one a label")
+        return torch.stack([speakers.to(ids), ids]).unique(dim=1, return_inverse=True)[1]
 
     def label_ids(self, labels: Sequence[str] | Sequence[int] | Tensor) -> Tensor:
         """Emotion names or ids -> int64 (rows,) on the CPU.
@@ -195,6 +237,8 @@ class MiseGenerator(MisePreTrainedModel):
         """
         names = self.config.label2id
         if isinstance(labels, Tensor):
+            if labels.dtype == torch.int64 and (not len(labels) or 0 <= labels.min() <= labels.max() < len(names)):
+                return labels.cpu()
             labels = labels.tolist()
         unknown = {v for v in labels if (v not in names if isinstance(v, str) else v not in range(len(names)))}
         if unknown:
@@ -202,16 +246,22 @@ class MiseGenerator(MisePreTrainedModel):
         return torch.tensor([names[v] if isinstance(v, str) else int(v) for v in labels], dtype=torch.int64)
 
     @torch.no_grad()
-    def start_from(self, features: Tensor, labels: Tensor, shrinkage: float = 0.1) -> "MiseGenerator":
+    def start_from(
+        self, features: Tensor, labels: Tensor, speakers: Tensor | None = None, shrinkage: float = 0.1
+    ) -> "MiseGenerator":
         """Set class means and the noise factor to those of the training rows; returns itself.
+
+        With speaker noise, its columns of the factor reproduce how a speaker's mean of an emotion differs from that of
+        all speakers, and the other columns the rest of the covariance within a class.
 
         Args:
             features: (rows, feature size + paired text size).
             labels: int64 (rows,), every class at least once.
+            speakers: int64 (rows,), for a generator with speaker noise.
             shrinkage: share of the shared covariance replaced by a multiple of the identity (0 to 1).
 
         Raises:
-            ValueError: for a class without a row.
+            ValueError: for a class without a row, or no speakers for a generator with speaker noise.
         """
         counts = torch.bincount(labels, minlength=self.config.num_labels)
         if (counts == 0).any():
@@ -222,15 +272,60 @@ class MiseGenerator(MisePreTrainedModel):
         means /= counts[:, None]
         residual = features.double() - means[labels]
         covariance = residual.t() @ residual / len(residual)
+        between = None if speakers is None else _speaker_covariance(residual, labels, speakers)
+        return self.start_from_moments(
+            means, covariance, features.mean(0), features.std(0, correction=0), between, shrinkage=shrinkage
+        )
+
+    @torch.no_grad()
+    def start_from_moments(
+        self,
+        means: Tensor,
+        covariance: Tensor,
+        mean: Tensor,
+        scale: Tensor,
+        speaker_covariance: Tensor | None = None,
+        shrinkage: float = 0.1,
+    ) -> "MiseGenerator":
+        """As `start_from`, from statistics of the training rows, whose size is feature size + paired text size.
+
+        Args:
+            means: float64 (labels, size), class means.
+            covariance: float64 (size, size), within the classes.
+            mean, scale: (size,), mean and standard deviation of all rows.
+            speaker_covariance: float64 (size, size), of speakers' means of an emotion about the emotion's mean,
+                weighted by rows; for a generator with speaker noise.
+            shrinkage: as in `start_from`.
+        """
         size = len(covariance)
         # Identity in proportion to the overall variance; a clip of the corpus never seen again keeps some room.
         covariance = (1 - shrinkage) * covariance + shrinkage * covariance.trace() / size * torch.eye(size).double()
-        values, vectors = torch.linalg.eigh(covariance)
-        keep = min(size, self.config.noise_size)
-        factor = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :keep]
-        self.feature_mean.copy_(features.mean(0))
-        self.feature_scale.copy_(features.std(0, correction=0))
-        self.class_means.weight.copy_(means)
+        shared = self.config.speaker_noise_size
+        if shared and speaker_covariance is None:
+            raise ValueError(f"no speakers given; wanted one a row: speaker_noise_size is {shared}")
         self.noise_factor.weight.zero_()
-        self.noise_factor.weight[:, :keep] = factor.to(self.noise_factor.weight.dtype)
+        if shared:
+            between = _factor((1 - shrinkage) * speaker_covariance, shared)
+            self.noise_factor.weight[:, : between.shape[1]] = between.to(self.noise_factor.weight.dtype)
+            covariance = covariance - between @ between.t()
+        factor = _factor(covariance, self.config.noise_size - shared)
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(scale)
+        self.class_means.weight.copy_(means)
+        self.noise_factor.weight[:, shared : shared + factor.shape[1]] = factor.to(self.noise_factor.weight.dtype)
         return self
+
+
+def _factor(covariance: Tensor, columns: int) -> Tensor:
+    """The leading eigenvectors times the roots of their eigenvalues: float64 (size, up to `columns`)."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :columns]
+
+
+def _speaker_covariance(residual: Tensor, labels: Tensor, speakers: Tensor) -> Tensor:
+    """Covariance of the means of each speaker's rows of an emotion about the emotion's mean: (size, size)."""
+    voice = torch.stack([speakers.to(labels), labels]).unique(dim=1, return_inverse=True)[1]
+    counts = torch.bincount(voice).double()
+    means = torch.zeros(len(counts), residual.shape[1], dtype=residual.dtype).index_add_(0, voice, residual)
+    # Weighted by rows, as the covariance within a class is, so that the difference of the two has no negative part.
+    return (means / counts[:, None].sqrt()).t() @ (means / counts[:, None].sqrt()) / len(residual)

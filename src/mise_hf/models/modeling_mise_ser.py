@@ -90,12 +90,12 @@ class MiseForAudioClassification(MisePreTrainedModel):
                 raise ValueError("this checkpoint holds no audio encoder; attach one with attach_encoder(...)")
             inputs = input_features if input_values is None else input_values
             with torch.no_grad():
-                pooled = pooled_audio_states(self.audio_encoder, inputs, attention_mask, [self.config.state_layer])
-            audio_states = pooled[:, 0]
+                pooled = pooled_audio_states(self.audio_encoder, inputs, attention_mask, self.config.state_layers)
+            audio_states = pooled.flatten(1)
         if audio_states.dim() != 2 or audio_states.shape[1] != self.config.state_size:
             raise ValueError(
                 f"audio_states have shape {tuple(audio_states.shape)}; wanted (batch, {self.config.state_size}) of "
-                f"layer {self.config.state_layer}"
+                f"layers {list(self.config.state_layers)}"
             )
         return self.space.project(audio_states.float())
 

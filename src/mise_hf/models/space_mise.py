@@ -43,11 +43,16 @@ class MiseFeatureSpace(nn.Module):
             raise ValueError(f"states have shape {tuple(states.shape)}; wanted (2 or more, {len(self.mean)})")
         standard = self.adopt(states).standardise(states).double()
         right = torch.linalg.svd(standard, full_matrices=False).Vh
-        # The sign of a component is arbitrary: fixed so that the same rows give the same space on every machine.
-        right = right * torch.sign(right.gather(1, right.abs().argmax(1, keepdim=True)))
-        keep = min(len(self.components), len(right), len(states) - 1)
-        self.components.zero_()
-        self.components[:keep] = right[:keep].to(self.components.dtype)
+        self._set_components(right, min(len(right), len(states) - 1))
+        return self
+
+    @torch.no_grad()
+    def fit_moments(self, mean: Tensor, covariance: Tensor) -> "MiseFeatureSpace":
+        """As `fit`, from mean (state size,) and covariance (state size, state size) of the rows, float64."""
+        self._set_scale(mean, covariance.diagonal().clamp_min(0).sqrt())
+        scale = self.scale.double()
+        right = torch.linalg.eigh(covariance / scale[:, None] / scale[None, :]).eigenvectors.flip(1).t()
+        self._set_components(right, len(right))
         return self
 
     @torch.no_grad()
@@ -57,11 +62,21 @@ class MiseFeatureSpace(nn.Module):
         A corpus recorded elsewhere has another mean and scale; standardised on its own training rows it lands where
         the checkpoint's corpus lies.
         """
-        self.mean.copy_(states.double().mean(0))
-        scale = states.double().std(0, correction=0)
+        self._set_scale(states.double().mean(0), states.double().std(0, correction=0))
+        return self
+
+    def _set_components(self, right: Tensor, known: int) -> None:
+        """Take the first of the directions `right` (directions, state size), of which `known` carry something."""
+        # The sign of a component is arbitrary: fixed so that the same rows give the same space on every machine.
+        right = right * torch.sign(right.gather(1, right.abs().argmax(1, keepdim=True)))
+        keep = min(len(self.components), known)
+        self.components.zero_()
+        self.components[:keep] = right[:keep].to(self.components.dtype)
+
+    def _set_scale(self, mean: Tensor, scale: Tensor) -> None:
+        self.mean.copy_(mean)
         # A dimension that never moves carries nothing: dividing by its rounding noise would blow that noise up.
         self.scale.copy_(torch.where(scale > 1e-6 * scale.max().clamp_min(1e-30), scale, torch.ones_like(scale)))
-        return self
 
     def standardise(self, states: Tensor) -> Tensor:
         """States (batch, state size) less the mean, over the scale."""

@@ -1,49 +1,70 @@
-"""One self-contained HTML file from a run's `results.json`: no network, light and dark."""
+"""One self-contained HTML file from a run folder: no network, no script, light and dark."""
 
-import html
-import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from mise_hf.report import figures
+from mise_hf.report.run import read_run
+from mise_hf.report.sections import all_sections
 
-TEMPLATE = Path(__file__).with_name("template.html")
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A finished page and the titles of its sections."""
+
+    titles: list[str]
+    html: str
+
+
+def build_page(run: str | os.PathLike[str]) -> Page:
+    """The page of a run folder.
+
+    Raises:
+        ValueError: where the folder holds no run.
+    """
+    found = read_run(run)
+    sections = all_sections(found)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "markup": Markup}
+    html = environment.get_template("page.html").render(verdicts=found.results.get("verdicts") or [], sections=sections)
+    return Page([section.title for section in sections], html)
+
+
+def write_page(page: Page, path: Path) -> Path:
+    """Write the page; returns its path.
+
+    Raises:
+        ValueError: where `path` cannot be written.
+    """
+    try:
+        path.write_text(page.html, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}; wanted a file in a folder that is there") from error
+    return path
 
 
 def write_report(run: str | os.PathLike[str]) -> Path:
     """Write `report.html` into a run folder; returns its path.
 
     Raises:
-        ValueError: where the folder holds no results.
+        ValueError: where the folder holds no run.
     """
-    folder = Path(run)
-    if not (folder / "results.json").is_file():
-        raise ValueError(f"{folder} holds no results.json; wanted the folder of a finished run")
-    results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    full = next(cell for cell in results["cells"] if cell["share"] == 1.0)
-    scenes = []
-    for key, title in (("in_corpus", "In one corpus"), ("sharing", "Share the generator, not the speech")):
-        for share, scene in results[key].items():
-            shown = scene | {"figure": figures.recalls(scene)}
-            scenes.append((f"{title}: {float(share):.0%} of the training clips", shown))
-    environment = Environment(autoescape=False)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        results={"verdicts": [html.escape(verdict) for verdict in results["verdicts"]]},
-        scenes=scenes,
-        quality=results["quality"],
-        information=figures.information(full["measures"]),
-        projection=figures.projection(results["projection"], results["label_names"]),
-        curves=figures.curves(full["curves"]),
-        made=html.escape(_made(results)),
-    )
-    path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
-    return path
+    return write_page(build_page(run), Path(run) / "report.html")
 
 
-def _made(results: dict[str, Any]) -> str:
-    kept = ("command", "machine", "versions", "corpora", "unheard_speakers", "fingerprint", "seconds")
-    return json.dumps({key: results[key] for key in kept}, indent=2)
+def number(value: object, digits: int = 2) -> str:
+    """A measured number for a table; a dash for None and NaN."""
+    if not isinstance(value, int | float) or value != value:
+        return "-"
+    return f"{value:.{digits}f}"

@@ -3,7 +3,8 @@
 `accelerate launch -m mise_hf.training.aligner --config aligner.yaml`
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -12,62 +13,94 @@ from torch import Tensor
 from mise_hf.features import FeatureTable
 from mise_hf.models.configuration_mise import MiseAlignerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner, MiseAlignerOutput
+from mise_hf.training.aligner_inputs import AlignerInputs, PooledInputs
 from mise_hf.training.arguments import AlignerArguments, parse_arguments
-from mise_hf.training.distributed import average_gradients, gather_with_gradient
-from mise_hf.training.loop import make_accelerator, run_quietly, run_training
-from mise_hf.training.rows import audio_states, load_table, text_states, training_corpora
-from mise_hf.training.sampling import BalancedSampler, share, step_generator
+from mise_hf.training.distributed import gather_with_gradient, reduce_metrics, share_weights
+from mise_hf.training.end_to_end import close_aligner, inputs_digest, make_open_aligner, read_inputs
+from mise_hf.training.loop import run_quietly, run_training
+from mise_hf.training.open_encoders import quieten
+from mise_hf.training.parts import BatchParts, seed_dropout, use_part_dropout
+from mise_hf.training.rows import audio_states, load_table, table_digest, training_corpora
+from mise_hf.training.run_folder import open_run
+from mise_hf.training.sampling import BalancedSampler, step_generator
+from mise_hf.training.updates import MeanMetrics, Updates, trainable
 
 
 class AlignerTraining:
     """State of an aligner's training."""
 
     def __init__(
-        self, aligner: MiseAligner, table: FeatureTable, arguments: AlignerArguments, accelerator: Accelerator
+        self,
+        aligner: MiseAligner,
+        table: FeatureTable | AlignerInputs,
+        arguments: AlignerArguments,
+        accelerator: Accelerator,
     ):
         self.arguments, self.accelerator = arguments, accelerator
-        self.audio = audio_states(table)
-        self.text = text_states(table) if aligner.config.text_state_size else None
-        self.labels = torch.from_numpy(table.labels)
-        aligner.audio_tower.fit_scaler(self.audio)
-        self.text_ids = None
-        if self.text is not None:
-            aligner.text_tower.fit_scaler(self.text)
-            self.text_ids = self.text.flatten(1).unique(dim=0, return_inverse=True)[1]
-        self.sampler = BalancedSampler(self.labels, aligner.config.num_labels)
-        self.aligner = aligner.to(accelerator.device).train()
+        self.inputs: AlignerInputs = (
+            PooledInputs(table, text=bool(aligner.config.text_state_size)) if isinstance(table, FeatureTable) else table
+        )
+        self.aligner = aligner.to(accelerator.device)
+        self.inputs.fit(aligner.eval())
+        self.aligner.train()
+        encoders = [encoder for encoder in (aligner.audio_encoder, aligner.text_encoder) if encoder is not None]
+        for encoder in encoders:
+            quieten(encoder)
+        self.sampler = BalancedSampler(self.inputs.labels, aligner.config.num_labels)
+        self.parts = BatchParts(arguments.batch_size, accelerator, arguments.micro_batches)
+        towers = [tower for tower in (aligner.audio_tower, aligner.text_tower) if tower is not None]
+        for tower in towers:
+            use_part_dropout(tower, self.parts)
         self.modules = {"aligner": self.aligner}
+        share_weights(self.modules.values(), accelerator)
+        self.updates = Updates(arguments, accelerator)
+        self.parameters = trainable(aligner)
+        inside = {id(parameter) for parameter in trainable(*encoders)}
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in self.parameters if id(parameter) not in inside]}
+        ]
+        if inside:
+            opened = [parameter for parameter in self.parameters if id(parameter) in inside]
+            groups.append({"params": opened, "lr": arguments.encoder_learning_rate})
         self.optimizers = {
-            "aligner": torch.optim.AdamW(
-                [parameter for parameter in aligner.parameters() if parameter.requires_grad],
-                lr=arguments.learning_rate,
-                weight_decay=arguments.weight_decay,
-            )
+            "aligner": torch.optim.AdamW(groups, lr=arguments.learning_rate, weight_decay=arguments.weight_decay)
         }
 
     def step(self, step: int) -> dict[str, float]:
-        """One optimiser step on a class-balanced batch; the pairwise terms see the batch of all processes."""
+        """One optimiser step on a class-balanced batch; the pairwise terms see the rows of all processes.
+
+        With `micro_batches` they see those of one micro-batch alone: they do not decompose, as the emotion term does.
+        """
         rng = step_generator(self.arguments.seed, step)
         chosen = self.sampler.draw(self.arguments.batch_size, rng)[1]
-        chosen = share(chosen, self.accelerator.process_index, self.accelerator.num_processes)
-        # Dropout draws from the global source: set here, so that a resumed run repeats it.
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng)) + self.accelerator.process_index)
-        device = self.accelerator.device
-        text = None if self.text is None else self.text[chosen].to(device)
-        with self.accelerator.autocast():
-            out = self.aligner.embed(self.audio[chosen].to(device), text)
+        dropout_seed = seed_dropout(rng)
+        metrics = MeanMetrics()
+
+        def losses() -> Iterator[Tensor]:
+            for part in self.parts:
+                torch.manual_seed(dropout_seed)
+                yield self._loss(chosen[part], metrics)
+
+        self.updates.take(self.optimizers["aligner"], self.parameters, losses())
+        return reduce_metrics(metrics.means(), self.accelerator)
+
+    def degenerate(self) -> str | None:
+        """Nothing: what can go wrong here shows in the loss."""
+        return None
+
+    def _loss(self, chosen: Tensor, metrics: MeanMetrics) -> Tensor:
+        with self.updates.autocast():
+            out = self.inputs.embed(self.aligner, chosen)
         everything = MiseAlignerOutput(
             **{name: gather_with_gradient(value.float(), self.accelerator) for name, value in out.items()}
         )
-        text_ids = None if self.text_ids is None else self._gather(self.text_ids[chosen])
-        self.aligner.add_loss(everything, self._gather(self.labels[chosen]), text_ids)
-        optimizer = self.optimizers["aligner"]
-        optimizer.zero_grad(set_to_none=True)
-        everything.loss.backward()
-        average_gradients(self.aligner.parameters(), self.accelerator)
-        optimizer.step()
-        names = ("loss", "emotion_loss", "contrastive_loss", "mi_bound")
-        return {name: everything[name].item() for name in names if everything[name] is not None}
+        text_ids = None if self.inputs.text_ids is None else self._gather(self.inputs.text_ids[chosen])
+        self.aligner.add_loss(everything, self._gather(self.inputs.labels[chosen]), text_ids)
+        for name in ("loss", "emotion_loss", "contrastive_loss", "mi_bound"):
+            value = getattr(everything, name)
+            if value is not None:
+                metrics.add(name, value)
+        return everything.loss
 
     def _gather(self, values: Tensor) -> Tensor:
         return self.accelerator.gather(values.to(self.accelerator.device))
@@ -84,23 +117,16 @@ def make_aligner(table: FeatureTable, arguments: AlignerArguments) -> MiseAligne
         id2label=dict(enumerate(table.label_names)),
         feature_fingerprint=table.fingerprint,
         training_corpora=training_corpora(table, arguments.licence),
-        **{
-            name: getattr(arguments, name)
-            for name in (
-                "projection_size",
-                "hidden_size",
-                "dropout",
-                "emotion_weight",
-                "contrastive_weight",
-                "mi_weight",
-                "mi_bound",
-                "mask_same_label",
-            )
-        },
+        **_settings(arguments),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(arguments.seed)
         return MiseAligner(config)
+
+
+def _settings(arguments: AlignerArguments) -> dict:
+    names = ("projection_size", "hidden_size", "dropout", "emotion_weight", "contrastive_weight", "mi_weight")
+    return {name: getattr(arguments, name) for name in (*names, "mi_bound", "mask_same_label")}
 
 
 def train_aligner(
@@ -118,12 +144,25 @@ def train_aligner(
 def main(argv: Sequence[str] | None = None) -> None:
     """Train on a feature folder and leave a checkpoint in the run folder."""
     arguments = parse_arguments(AlignerArguments, argv)
+    if arguments.train_encoders != "none":
+        _train_end_to_end(arguments)
+        return
     table = load_table(arguments.features, arguments.exclude_speakers)
-    accelerator = make_accelerator(arguments)
-    training = AlignerTraining(make_aligner(table, arguments), table, arguments, accelerator)
-    run_training(training, arguments, accelerator, "aligner")
-    if accelerator.is_main_process:
-        training.aligner.save_pretrained(arguments.output_dir)
+    aligner = make_aligner(table, arguments)
+    with open_run(arguments, table_digest(table)) as run:
+        training = AlignerTraining(aligner, table, arguments, run.accelerator)
+        run_training(training, arguments, run, "aligner")
+        run.finish(training.aligner)
+
+
+def _train_end_to_end(arguments: AlignerArguments) -> None:
+    inputs = read_inputs(arguments)
+    aligner = make_open_aligner(inputs, arguments, _settings(arguments))
+    with open_run(arguments, inputs_digest(inputs, aligner)) as run:
+        training = AlignerTraining(aligner, inputs, arguments, run.accelerator)
+        run_training(training, arguments, run, "aligner")
+        close_aligner(aligner, inputs)
+        run.finish(aligner)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Arguments of the three trainings: a YAML file gives the defaults, flags override it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -29,6 +30,16 @@ class RunArguments:
     steps: int = field(default=600, metadata={"help": "optimiser steps"})
     batch_size: int = field(default=128, metadata={"help": "rows of one step, over all processes"})
     learning_rate: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    micro_batches: int = field(
+        default=1,
+        metadata={
+            "help": "parts that each process cuts its share of a batch into, adding up gradients, to save memory"
+        },
+    )
+    max_grad_norm: float = field(default=0.0, metadata={"help": "gradients longer than this are clipped; 0 for never"})
+    mixed_precision: Literal["no", "bf16"] = field(
+        default="no", metadata={"help": "bfloat16 products; `accelerate launch --mixed_precision` sets it too"}
+    )
     seed: int = field(default=0, metadata={"help": "seed of every draw"})
     save_every: int = field(default=200, metadata={"help": "steps between checkpoints; the newest two are kept"})
     overwrite: bool = field(default=False, metadata={"help": "replace a run that the output folder holds"})
@@ -48,13 +59,15 @@ class RunArguments:
             fits = isinstance(value, (int, float) if plain is float else plain)
             if not fits or (plain is not bool and isinstance(value, bool)):
                 raise ValueError(f"{name} is {value!r}; wanted {plain.__name__}")
-        for name in ("steps", "batch_size", "save_every"):
+        for name in ("steps", "batch_size", "save_every", "micro_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
         if self.batch_size < 2:
             raise ValueError(f"batch_size is {self.batch_size}; wanted 2 or more")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; wanted more than 0")
+        if not self.max_grad_norm >= 0:
+            raise ValueError(f"max_grad_norm is {self.max_grad_norm}; wanted 0 (no clipping) or more")
 
     def as_dict(self) -> dict:
         """For the run folder and the tracker: plain values."""
@@ -76,6 +89,43 @@ class AlignerArguments(RunArguments):
     mi_weight: float = field(default=0.1, metadata={"help": "weight of the bound on I(h; t)"})
     mi_bound: Literal["info_nce", "nwj", "smile"] = field(default="smile", metadata={"help": "which bound"})
     mask_same_label: bool = field(default=False, metadata={"help": "same-label pairs are no negatives"})
+    train_encoders: Literal["none", "last_n", "lora"] = field(
+        default="none",
+        metadata={"help": "train the encoders too; `features` is then a prepared corpus: what `mise-hf prepare` wrote"},
+    )
+    audio_encoder: str = field(default="", metadata={"help": "Hub id or folder, with train_encoders"})
+    text_encoder: str = field(default="", metadata={"help": "Hub id or folder, with train_encoders and text"})
+    audio_layers: list[int] = field(
+        default_factory=lambda: [1, 2, 3, 4], metadata={"help": "layers of the audio encoder, with train_encoders"}
+    )
+    last_n: int = field(default=1, metadata={"help": "blocks below the highest layer used that last_n trains"})
+    lora_rank: int = field(default=8, metadata={"help": "rank of lora's additions"})
+    encoder_learning_rate: float = field(default=1e-5, metadata={"help": "learning rate of the encoders' weights"})
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"help": "compute the encoders' blocks twice to save memory"}
+    )
+    max_seconds: float = field(default=10.0, metadata={"help": "seconds of a recording taken, with train_encoders"})
+
+    def check(self) -> None:
+        """Raise ValueError for a value out of its range."""
+        super().check()
+        for name in ("last_n", "lora_rank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted 1 or more")
+        for name in ("encoder_learning_rate", "max_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; wanted more than 0")
+        if self.train_encoders != "none":
+            if not self.audio_encoder or (self.text and not self.text_encoder):
+                raise ValueError(
+                    f"train_encoders is {self.train_encoders}; wanted --audio_encoder, and --text_encoder or --text "
+                    "false"
+                )
+            if self.features == "emodb":
+                raise ValueError(
+                    f"train_encoders is {self.train_encoders} and features is 'emodb'; wanted a prepared corpus, whose "
+                    "recordings the encoders can hear"
+                )
 
 
 @dataclass
@@ -85,9 +135,14 @@ class GeneratorArguments(RunArguments):
     steps: int = field(default=500, metadata={"help": "optimiser steps of critic and generator each"})
     learning_rate: float = field(default=2e-4, metadata={"help": "learning rate of Adam"})
     aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
-    layer: int = field(default=3, metadata={"help": "encoder layer whose states the encoder space is made of"})
+    layers: list[int] = field(
+        default_factory=lambda: [3], metadata={"help": "encoder layers whose states the encoder space is made of"}
+    )
     feature_size: int = field(default=64, metadata={"help": "principal components of the encoder space"})
     text: bool = field(default=False, metadata={"help": "condition on the transcript"})
+    speaker_noise_size: int = field(
+        default=0, metadata={"help": "dimensions of the noise that one speaker's utterances of an emotion share"}
+    )
     paired: bool = field(default=False, metadata={"help": "generate the text feature beside the audio feature"})
     hidden_size: int = field(default=256, metadata={"help": "width of generator and critics"})
     mi_weight: float = field(default=0.1, metadata={"help": "weight of the mutual-information regulariser"})
@@ -105,6 +160,17 @@ class GeneratorArguments(RunArguments):
     )
     ema_decay: float = field(default=0.99, metadata={"help": "decay of the averaged generator that is saved"})
     text_dropout: float = field(default=0.1, metadata={"help": "share of rows trained without their text"})
+    stream: bool = field(
+        default=False,
+        metadata={
+            "help": "read the feature folder's shards as they are needed: every row once an epoch, labels as "
+            "often as the corpus has them"
+        },
+    )
+    buffer_rows: int = field(default=65536, metadata={"help": "rows among which a stream is shuffled"})
+    stream_lanes: int = field(
+        default=8, metadata={"help": "independent readers of a stream; each process takes its share of them"}
+    )
 
     def check(self) -> None:
         """Raise ValueError for a value out of its range."""
@@ -112,13 +178,22 @@ class GeneratorArguments(RunArguments):
         for name, low, high in (
             ("mi_weight", 0, 1e3),
             ("penalty_weight", 0, 1e6),
+            ("speaker_noise_size", 0, 4096),
             ("penalty_every", 1, 1e6),
             ("instance_noise", 0, 100),
             ("ema_decay", 0, 0.999999),
             ("text_dropout", 0, 1),
+            ("buffer_rows", 1, 1e9),
+            ("stream_lanes", 1, 1e6),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted {low} to {high}")
+        if self.stream and self.speaker_noise_size:
+            raise ValueError(
+                f"stream is on and speaker_noise_size is {self.speaker_noise_size}; wanted 0: streams keep no speakers"
+            )
+        if self.stream and self.features == "emodb":
+            raise ValueError("stream is on and features is 'emodb'; wanted a folder that `mise-hf extract` wrote")
 
 
 @dataclass
@@ -129,7 +204,9 @@ class ClassifierArguments(RunArguments):
     generator: str = field(default="", metadata={"help": "generator checkpoint whose features are mixed in"})
     ratio: float = field(default=0.5, metadata={"help": "share of synthetic rows in a batch, with a generator"})
     aligner: str = field(default="", metadata={"help": "aligner checkpoint: features are its audio_embeds"})
-    layer: int = field(default=3, metadata={"help": "encoder layer, without aligner and generator"})
+    layers: list[int] = field(
+        default_factory=lambda: [3], metadata={"help": "encoder layers, without aligner and generator"}
+    )
     feature_size: int = field(default=128, metadata={"help": "principal components, without aligner and generator"})
     modality: Literal["audio", "audio+text"] = field(default="audio", metadata={"help": "what the head takes"})
     head: Literal["linear", "mlp"] = field(default="mlp", metadata={"help": "kind of head"})
@@ -153,6 +230,7 @@ def parse_arguments(kind: type[T], argv: Sequence[str] | None = None) -> T:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = HfArgumentParser(cast(Any, kind))
     parser.add_argument("--config", type=Path, default=None, help="YAML file with any of these arguments")
+    parser.set_defaults(mixed_precision=os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
     config = parser.parse_known_args(argv)[0].config
     if config is not None:
         try:

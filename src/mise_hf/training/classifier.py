@@ -3,7 +3,7 @@
 `accelerate launch -m mise_hf.training.classifier --config classifier.yaml`
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from accelerate import Accelerator
@@ -15,8 +15,9 @@ from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
 from mise_hf.training.arguments import ClassifierArguments, parse_arguments
-from mise_hf.training.distributed import average_gradients
-from mise_hf.training.loop import make_accelerator, run_quietly, run_training
+from mise_hf.training.distributed import reduce_metrics, share_weights
+from mise_hf.training.loop import run_quietly, run_training
+from mise_hf.training.parts import BatchParts, seed_dropout, use_part_dropout
 from mise_hf.training.rows import (
     TrainingRows,
     aligned_fingerprint,
@@ -26,9 +27,12 @@ from mise_hf.training.rows import (
     rows_in_aligned_space,
     rows_in_encoder_space,
     rows_in_space_of,
+    table_digest,
     training_corpora,
 )
-from mise_hf.training.sampling import BalancedSampler, share, step_generator
+from mise_hf.training.run_folder import open_run
+from mise_hf.training.sampling import BalancedSampler, step_generator
+from mise_hf.training.updates import MeanMetrics, Updates
 
 
 class ClassifierTraining:
@@ -50,10 +54,14 @@ class ClassifierTraining:
         model.feature_mean.copy_(self.inputs.mean(0))
         model.feature_scale.copy_(self.inputs.std(0).clamp_min(1e-6))
         self.generator = None if generator is None else generator.eval().requires_grad_(False)
+        self.parts = BatchParts(arguments.batch_size, accelerator, arguments.micro_batches)
         self.model = model.to(accelerator.device).train()
+        use_part_dropout(self.model, self.parts)
         # The space and any encoder inside are fitted already: only the head learns.
         head = [p for name, p in model.named_parameters() if name.startswith(("hidden.", "classifier."))]
         self.modules = {"model": self.model}
+        share_weights(self.modules.values(), accelerator)
+        self.updates = Updates(arguments, accelerator)
         self.optimizers = {
             "model": torch.optim.AdamW(head, lr=arguments.learning_rate, weight_decay=arguments.weight_decay)
         }
@@ -67,18 +75,25 @@ class ClassifierTraining:
         if self.generator is not None:
             count = round(self.arguments.ratio * len(labels))
             inputs = torch.cat([self._synthetic(labels[:count], chosen[:count], rng), inputs[count:]])
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng)) + rank)
+        dropout_seed = seed_dropout(rng)
         device = self.accelerator.device
-        with self.accelerator.autocast():
-            logits = self.model.classify(share(inputs, rank, world).to(device))
-            loss = torch.nn.functional.cross_entropy(logits.float(), share(labels, rank, world).to(device))
-        optimizer = self.optimizers["model"]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        average_gradients(self.head, self.accelerator)
-        optimizer.step()
-        return {"loss": loss.item()}
+        metrics = MeanMetrics()
+
+        def losses() -> Iterator[Tensor]:
+            for part in self.parts:
+                torch.manual_seed(dropout_seed)
+                with self.updates.autocast():
+                    logits = self.model.classify(inputs[part].to(device))
+                loss = torch.nn.functional.cross_entropy(logits.float(), labels[part].to(device))
+                metrics.add("loss", loss)
+                yield loss
+
+        self.updates.take(self.optimizers["model"], self.head, losses())
+        return reduce_metrics(metrics.means(), self.accelerator)
+
+    def degenerate(self) -> str | None:
+        """Nothing: what can go wrong here shows in the loss."""
+        return None
 
     def _synthetic(self, labels: Tensor, chosen: Tensor, rng: torch.Generator) -> Tensor:
         assert self.generator is not None
@@ -111,7 +126,7 @@ def make_classifier(
         aligner_config=None if aligner is None else aligner.config,
         space="encoder" if aligner is None else "aligned",
         state_size=len(rows.space.mean) if rows.space is not None else aligner.config.audio_state_size,
-        state_layer=rows.layer if rows.layer is not None else 0,
+        state_layers=rows.layers if rows.layers is not None else (0,),
         feature_size=rows.features.shape[1],
         text_size=rows.text.shape[1] if arguments.modality == "audio+text" else 0,
         head=arguments.head,
@@ -178,8 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif generator is not None:
         rows = rows_in_space_of(table, generator, text)
     else:
-        rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, text)
-    accelerator = make_accelerator(arguments)
+        rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, text)
     model = make_classifier(
         rows,
         arguments,
@@ -188,10 +202,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         aligner=aligner,
         corpora=merged_corpora(training_corpora(table, arguments.licence), aligner, generator),
     )
-    training = ClassifierTraining(model, rows, arguments, accelerator, generator)
-    run_training(training, arguments, accelerator, "classifier")
-    if accelerator.is_main_process:
-        training.model.save_pretrained(arguments.output_dir)
+    with open_run(arguments, table_digest(table, aligner, generator)) as run:
+        training = ClassifierTraining(model, rows, arguments, run.accelerator, generator)
+        run_training(training, arguments, run, "classifier")
+        run.finish(training.model)
 
 
 if __name__ == "__main__":

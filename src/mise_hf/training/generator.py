@@ -11,6 +11,7 @@ GAN"): high where synthetic rows carry the emotion in the way real rows do, and 
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -23,8 +24,10 @@ from mise_hf.objectives.adversarial import critic_loss, generator_loss, gradient
 from mise_hf.objectives.information import contrastive_information, variational_information
 from mise_hf.training.arguments import GeneratorArguments, parse_arguments
 from mise_hf.training.critics import PairCritic, ProjectionCritic, VariationalCritic
-from mise_hf.training.distributed import average_gradients, gather_with_gradient
-from mise_hf.training.loop import make_accelerator, run_quietly, run_training
+from mise_hf.training.distributed import gather_with_gradient, reduce_metrics, share_weights
+from mise_hf.training.loop import run_quietly, run_training
+from mise_hf.training.parts import BatchParts
+from mise_hf.training.probe import Probe
 from mise_hf.training.rows import (
     TrainingRows,
     aligned_fingerprint,
@@ -33,33 +36,59 @@ from mise_hf.training.rows import (
     merged_corpora,
     rows_in_aligned_space,
     rows_in_encoder_space,
+    table_digest,
     training_corpora,
 )
-from mise_hf.training.sampling import BalancedSampler, share, step_generator
+from mise_hf.training.run_folder import open_run
+from mise_hf.training.sampling import step_generator
+from mise_hf.training.sources import Source, TableSource
+from mise_hf.training.stream_index import read_index, stream_corpora
+from mise_hf.training.stream_rows import StreamedRows, StreamSource
+from mise_hf.training.updates import MeanMetrics, Updates, trainable
 
 # Adam's first moment off: a GAN's gradients turn round too quickly for momentum.
 BETAS = (0.0, 0.99)
+
+
+class _Batch(NamedTuple):
+    """One micro-batch: real rows (rows, dim), labels (rows,), text (rows, text size), noise z, two instance noises."""
+
+    real: Tensor
+    labels: Tensor
+    text: Tensor | None
+    noise: Tensor
+    real_blur: Tensor
+    made_blur: Tensor
+
+
+class _Seen(NamedTuple):
+    """What the critics see of a micro-batch: real and made rows with instance noise, in units of the target."""
+
+    real: Tensor
+    made: Tensor
+    labels: Tensor
+    text: Tensor | None
 
 
 class GeneratorTraining:
     """State of a generator's training; `averaged` is the generator to keep."""
 
     def __init__(
-        self, generator: MiseGenerator, rows: TrainingRows, arguments: GeneratorArguments, accelerator: Accelerator
+        self,
+        generator: MiseGenerator,
+        rows: TrainingRows | StreamedRows,
+        arguments: GeneratorArguments,
+        accelerator: Accelerator,
     ):
         config = generator.config
         self.arguments, self.accelerator = arguments, accelerator
         device = accelerator.device
-        self.target = rows.features
-        if config.paired_text_size:
-            self.target = torch.cat([rows.features, rows.text], dim=1)
-        self.text = rows.text if config.text_size else None
-        self.sampler = BalancedSampler(rows.labels, config.num_labels)
-        generator.start_from(self.target, rows.labels)
-        size = self.target.shape[1]
+        self.source = _source(rows, arguments, config)
+        self.source.start(generator)
+        size = len(self.source.scale)
         # One number for all dimensions: principal components keep their proportions, critics see values around one.
-        self.unit = self.target.std().to(device)
-        self.noise_scale = (self.target.std(0) * arguments.instance_noise).to(device)
+        self.unit = self.source.unit.to(device)
+        self.noise_scale = (self.source.scale * arguments.instance_noise).to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(arguments.seed)
             self.critic = ProjectionCritic(size, config.num_labels, config.text_size, arguments.hidden_size)
@@ -67,59 +96,88 @@ class GeneratorTraining:
             shape = (size, config.num_labels, config.text_size, arguments.hidden_size)
             self.synthetic_information = kind(*shape).to(device)
             self.real_information = kind(*shape).to(device) if arguments.mi_reference == "real" else None
+        self.parts = BatchParts(arguments.batch_size, accelerator, arguments.micro_batches)
         self.generator = generator.to(device).train()
-        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.critic.to(device)
+        self.modules = {"generator": self.generator, "critic": self.critic}
+        informed = [self.synthetic_information, self.real_information] if arguments.mi_weight else []
+        for name, critic in zip(("synthetic_information", "real_information"), informed, strict=False):
+            if critic is not None:
+                self.modules[name] = critic
+        share_weights(self.modules.values(), accelerator)
+        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.modules["averaged"] = self.averaged
+        self.updates = Updates(arguments, accelerator)
         rate = arguments.learning_rate
-        self.modules = {"generator": self.generator, "averaged": self.averaged, "critic": self.critic}
-        self.optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), lr=rate, betas=BETAS),
-            "critic": torch.optim.Adam(self.critic.parameters(), lr=rate, betas=BETAS),
+        self.parameters = {
+            "generator": trainable(self.generator),
+            "critic": trainable(self.critic),
         }
-        for name in ("synthetic_information", "real_information") if arguments.mi_weight else ():
-            if getattr(self, name) is not None:
-                self.modules[name] = getattr(self, name)
-                # A plain classifier, and a quick one: it must keep up with what it judges.
-                self.optimizers[name] = torch.optim.Adam(self.modules[name].parameters(), lr=5 * rate)
-        self.prior = torch.full((config.num_labels,), 1 / config.num_labels, device=device)
+        self.optimizers = {
+            name: torch.optim.Adam(parameters, lr=rate, betas=BETAS, fused=True)
+            for name, parameters in self.parameters.items()
+        }
+        if arguments.mi_weight:
+            self.parameters["information"] = trainable(*(critic for critic in informed if critic is not None))
+            # A plain classifier, and a quick one: it must keep up with what it judges.
+            self.optimizers["information"] = torch.optim.Adam(self.parameters["information"], lr=5 * rate, fused=True)
+        self.prior = self.source.prior.to(device)
+        self.probe = Probe(self.source.probe.target, self.source.probe.labels, config.noise_size, device)
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of the critic and one of the generator with the information critic."""
+        """One step of the critic, then of the information critics on the same rows, then of the generator."""
         rng = step_generator(self.arguments.seed, step)
-        critic_metrics = self._critic_step(rng, penalise=step % self.arguments.penalty_every == 0)
-        generator_metrics = self._generator_step(rng)
+        metrics = MeanMetrics()
+        self._critic_steps(
+            self._batches(2 * step, rng), penalise=step % self.arguments.penalty_every == 0, metrics=metrics
+        )
+        self.updates.take(
+            self.optimizers["generator"],
+            self.parameters["generator"],
+            (self._generator_loss(batch, metrics) for batch in self._batches(2 * step + 1, rng)),
+        )
         # A young average forgets its start sooner, or a short run would keep the weights it began with.
         decay = min(self.arguments.ema_decay, (step + 1) / (step + 10))
         with torch.no_grad():
             for kept, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
-        return critic_metrics | generator_metrics
+        return reduce_metrics(metrics.means(), self.accelerator)
 
-    def _batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor]:
-        """Real rows, labels, text, noise z and two instance noises: drawn for all processes, cut to this one's part."""
-        size = self.arguments.batch_size
-        labels, chosen = self.sampler.draw(size, rng)
+    def degenerate(self) -> str | None:
+        """Whether the generator has collapsed or the critic is saturated, on probe rows."""
+
+        def score(rows: Tensor, labels: Tensor) -> Tensor:
+            return self.critic(rows / self.unit, labels)
+
+        return self.probe.cause(self._make, score)
+
+    def _batches(self, number: int, rng: torch.Generator) -> list[_Batch]:
+        """This process's micro-batches of batch `number`, which all processes draw alike."""
+        size, device = self.arguments.batch_size, self.accelerator.device
+        rows_of = self.source.batch(number, rng)
         noise = torch.randn(size, self.generator.config.noise_size, generator=rng)
-        blur = torch.randn(2, size, self.target.shape[1], generator=rng)
-        text = None
-        if self.text is not None:
-            dropped = torch.rand(size, generator=rng) < self.arguments.text_dropout
-            text = self.text[chosen].masked_fill(dropped[:, None], torch.nan)
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        blur = torch.randn(2, size, len(self.source.scale), generator=rng)
+        with_text = bool(self.generator.config.text_size)
+        dropped = torch.rand(size, generator=rng) < self.arguments.text_dropout if with_text else None
+        batches = []
+        for part in self.parts:
+            real = rows_of(part)
+            text = None
+            if with_text:
+                text = real.text.masked_fill(dropped[part, None], torch.nan).to(device)
+            batches.append(
+                _Batch(
+                    real.target.to(device),
+                    real.labels.to(device),
+                    text,
+                    noise[part].to(device),
+                    blur[0, part].to(device) * self.noise_scale,
+                    blur[1, part].to(device) * self.noise_scale,
+                )
+            )
+        return batches
 
-        def part(rows: Tensor) -> Tensor:
-            return share(rows, rank, world).to(self.accelerator.device)
-
-        return (
-            part(self.target[chosen]),
-            part(labels),
-            None if text is None else part(text),
-            part(noise),
-            part(blur[0]) * self.noise_scale,
-            part(blur[1]) * self.noise_scale,
-        )
-
-    def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
+    def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None = None) -> Tensor:
         out = self.generator(noise, labels, text)
         return out.features if out.text_features is None else torch.cat([out.features, out.text_features], dim=1)
 
@@ -127,79 +185,97 @@ class GeneratorTraining:
         """The text that critics see: that of the generator, the null text for dropped rows."""
         return None if text is None else self.generator.fill_text(text).detach()
 
-    def _critic_step(self, rng: torch.Generator, penalise: bool) -> dict[str, float]:
-        real, labels, text, noise, real_blur, made_blur = self._batch(rng)
-        with torch.no_grad():
-            made = self._make(noise, labels, text)
-        seen = self._seen_text(text)
-        real = ((real + real_blur) / self.unit).requires_grad_(penalise)
-        made = ((made + made_blur) / self.unit).requires_grad_(penalise)
-        with self.accelerator.autocast():
-            real_scores, made_scores = self.critic(real, labels, seen), self.critic(made, labels, seen)
-            loss = critic_loss(real_scores.float(), made_scores.float())
-        metrics = {"critic_loss": loss.item()}
+    def _critic_steps(self, batches: list[_Batch], penalise: bool, metrics: MeanMetrics) -> None:
+        seen = []
+        for batch in batches:
+            with torch.no_grad():
+                made = self._make(batch.noise, batch.labels, batch.text)
+            text = self._seen_text(batch.text)
+            seen.append(
+                _Seen(
+                    ((batch.real + batch.real_blur) / self.unit).requires_grad_(penalise),
+                    ((made + batch.made_blur) / self.unit).requires_grad_(penalise),
+                    batch.labels,
+                    text,
+                )
+            )
+        self.updates.take(
+            self.optimizers["critic"],
+            self.parameters["critic"],
+            (self._critic_loss(rows, penalise, metrics) for rows in seen),
+        )
+        if self.arguments.mi_weight:
+            self.updates.take(
+                self.optimizers["information"],
+                self.parameters["information"],
+                (self._information_loss(rows, metrics) for rows in seen),
+            )
+
+    def _critic_loss(self, rows: _Seen, penalise: bool, metrics: MeanMetrics) -> Tensor:
+        with self.updates.autocast():
+            real_scores = self.critic(rows.real, rows.labels, rows.text)
+            made_scores = self.critic(rows.made, rows.labels, rows.text)
+        loss = critic_loss(real_scores.float(), made_scores.float())
+        metrics.add("critic_loss", loss)
         if penalise:
-            penalty = gradient_penalty(real_scores, real) + gradient_penalty(made_scores, made)
+            penalty = gradient_penalty(real_scores, rows.real) + gradient_penalty(made_scores, rows.made)
+            metrics.add("gradient_penalty", penalty)
             # Applied every k-th step, so k times as strong.
             loss = loss + self.arguments.penalty_weight / 2 * self.arguments.penalty_every * penalty / self.unit**2
-            metrics["gradient_penalty"] = penalty.item()
-        self._update(loss, "critic")
-        if self.arguments.mi_weight:
-            metrics |= self._information_step(real.detach(), made.detach(), labels, seen)
-        return metrics
+        return loss
 
-    def _generator_step(self, rng: torch.Generator) -> dict[str, float]:
-        real, labels, text, noise, real_blur, made_blur = self._batch(rng)
-        seen = self._seen_text(text)
-        with self.accelerator.autocast():
-            made = self._make(noise, labels, text)
+    def _generator_loss(self, batch: _Batch, metrics: MeanMetrics) -> Tensor:
+        text = self._seen_text(batch.text)
+        with self.updates.autocast():
+            made = self._make(batch.noise, batch.labels, batch.text)
             with torch.no_grad():
-                real_scores = self.critic((real + real_blur) / self.unit, labels, seen)
-            made_scores = self.critic((made + made_blur) / self.unit, labels, seen)
-            loss = generator_loss(real_scores.float(), made_scores.float())
-        metrics = {"generator_loss": loss.item()}
+                real_scores = self.critic((batch.real + batch.real_blur) / self.unit, batch.labels, text)
+            seen_rows = (made + batch.made_blur) / self.unit
+            made_scores = self.critic(seen_rows, batch.labels, text)
+        loss = generator_loss(real_scores.float(), made_scores.float())
+        metrics.add("generator_loss", loss)
         if self.arguments.mi_weight:
-            seen_rows = (made + made_blur) / self.unit
-            own = self._information_bound(self.synthetic_information, seen_rows, labels, seen)
-            kept = own
+            kept = own = self._information_bound(self.synthetic_information, seen_rows, batch.labels, text)
             if self.real_information is not None:
-                kept = self._information_bound(self.real_information, seen_rows, labels, seen) - own
+                kept = self._information_bound(self.real_information, seen_rows, batch.labels, text) - own
             loss = loss - self.arguments.mi_weight * kept
-            metrics["mi_bound"] = own.item()
-        self._update(loss, "generator")
-        return metrics
+            metrics.add("mi_bound", own)
+        return loss
 
-    def _information_step(self, real: Tensor, made: Tensor, labels: Tensor, text: Tensor | None) -> dict[str, float]:
-        """Fit the information critics: one on synthetic rows, its twin on real ones."""
-        bound = self._information_bound(self.synthetic_information, made, labels, text)
-        self._update(-bound, "synthetic_information")
-        if self.real_information is None:
-            return {}
-        bound = self._information_bound(self.real_information, real, labels, text)
-        self._update(-bound, "real_information")
-        return {"mi_bound_real": bound.item()}
+    def _information_loss(self, rows: _Seen, metrics: MeanMetrics) -> Tensor:
+        """To fit the information critics: one on synthetic rows, its twin on real ones."""
+        made, real = rows.made.detach(), rows.real.detach()
+        loss = -self._information_bound(self.synthetic_information, made, rows.labels, rows.text)
+        if self.real_information is not None:
+            bound = self._information_bound(self.real_information, real, rows.labels, rows.text)
+            metrics.add("mi_bound_real", bound)
+            loss = loss - bound
+        return loss
 
     def _information_bound(self, critic: nn.Module, rows: Tensor, labels: Tensor, text: Tensor | None) -> Tensor:
-        """The bound on I((c, t); rows) over the whole batch of all processes."""
+        """The bound on I((c, t); rows); with pairs, over the rows of all processes."""
         if isinstance(critic, VariationalCritic):
-            logits, mean = critic(rows)
-            return variational_information(logits, labels, self.prior, mean, critic.text_log_variance, text)
+            with self.updates.autocast():
+                logits, mean = critic(rows)
+            mean = None if mean is None else mean.float()
+            return variational_information(logits.float(), labels, self.prior, mean, critic.text_log_variance, text)
         rows, labels = gather_with_gradient(rows, self.accelerator), self.accelerator.gather(labels)
         if text is not None:
             text = self.accelerator.gather(text)
-        return contrastive_information(critic(rows, labels, text), self.arguments.mi_estimator)
+        with self.updates.autocast():
+            scores = critic(rows, labels, text)
+        return contrastive_information(scores.float(), self.arguments.mi_estimator)
 
-    def _update(self, loss: Tensor, *names: str) -> None:
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for name in names:
-            average_gradients(self.modules[name].parameters(), self.accelerator)
-            self.optimizers[name].step()
+
+def _source(rows: TrainingRows | StreamedRows, arguments: GeneratorArguments, config: Any) -> Source:
+    options = {"paired": bool(config.paired_text_size), "text": bool(config.text_size)}
+    if isinstance(rows, StreamedRows):
+        return StreamSource(rows, **options)
+    return TableSource(rows, batch_size=arguments.batch_size, num_labels=config.num_labels, **options)
 
 
 def make_generator(
-    rows: TrainingRows,
+    rows: TrainingRows | StreamedRows,
     arguments: GeneratorArguments,
     *,
     label_names: Sequence[str],
@@ -207,18 +283,18 @@ def make_generator(
     corpora: list[dict] | None = None,
 ) -> MiseGenerator:
     """An untrained generator that fits the rows; its encoder space goes along."""
-    text_size = rows.text.shape[1] if rows.text is not None else 0
-    feature_size = rows.features.shape[1]
+    text_size, feature_size = rows.text_size, rows.feature_size
     paired = text_size if arguments.paired else 0
     config = MiseGeneratorConfig(
         feature_size=feature_size,
-        noise_size=feature_size + paired,
+        noise_size=feature_size + paired + arguments.speaker_noise_size,
+        speaker_noise_size=arguments.speaker_noise_size,
         text_size=text_size if arguments.text else 0,
         paired_text_size=paired,
         hidden_size=arguments.hidden_size,
         space="encoder" if rows.space is not None else "aligned",
         state_size=0 if rows.space is None else len(rows.space.mean),
-        state_layer=rows.layer,
+        state_layers=rows.layers,
         id2label=dict(enumerate(label_names)),
         feature_fingerprint=fingerprint,
         training_corpora=corpora,
@@ -250,25 +326,34 @@ def train_generator(
 def main(argv: Sequence[str] | None = None) -> None:
     """Train on a feature folder and leave a checkpoint in the run folder."""
     arguments = parse_arguments(GeneratorArguments, argv)
-    table = load_table(arguments.features, arguments.exclude_speakers)
-    wants_text = arguments.text or arguments.paired
     aligner = load_checkpoint(MiseAligner, arguments.aligner) if arguments.aligner else None
-    if aligner is not None:
-        rows = rows_in_aligned_space(table, aligner, wants_text)
+    rows: TrainingRows | StreamedRows
+    if arguments.stream:
+        index = read_index(arguments.features, arguments.exclude_speakers)
+        data, names, fingerprint = index.digest, index.label_names, index.fingerprint
+        corpora = stream_corpora(index, arguments.licence)
     else:
-        rows = rows_in_encoder_space(table, arguments.layer, arguments.feature_size, wants_text)
-    accelerator = make_accelerator(arguments)
-    generator = make_generator(
-        rows,
-        arguments,
-        label_names=table.label_names,
-        fingerprint=aligned_fingerprint(table.fingerprint, aligner),
-        corpora=merged_corpora(training_corpora(table, arguments.licence), aligner),
-    )
-    training = GeneratorTraining(generator, rows, arguments, accelerator)
-    run_training(training, arguments, accelerator, "generator")
-    if accelerator.is_main_process:
-        training.averaged.save_pretrained(arguments.output_dir)
+        table = load_table(arguments.features, arguments.exclude_speakers)
+        data, names, fingerprint = table_digest(table, aligner), table.label_names, table.fingerprint
+        corpora = training_corpora(table, arguments.licence)
+    with open_run(arguments, data) as run:
+        if arguments.stream:
+            rows = StreamedRows(index, arguments, run.accelerator, aligner)
+        elif aligner is not None:
+            rows = rows_in_aligned_space(table, aligner, arguments.text or arguments.paired)
+        else:
+            wants_text = arguments.text or arguments.paired
+            rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size, wants_text)
+        generator = make_generator(
+            rows,
+            arguments,
+            label_names=names,
+            fingerprint=aligned_fingerprint(fingerprint, aligner),
+            corpora=merged_corpora(corpora, aligner),
+        )
+        training = GeneratorTraining(generator, rows, arguments, run.accelerator)
+        run_training(training, arguments, run, "generator")
+        run.finish(training.averaged)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """From a table of pooled states to the rows that generator and head train on, in one of the two spaces."""
 
 import copy
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,14 +30,26 @@ class TrainingRows:
         labels: int64 (rows,).
         text: float32 (rows, text size), or None.
         space: the encoder space that made the features; None in the aligned space.
-        layer: encoder layer of the encoder space; None in the aligned space.
+        layers: encoder layers of the encoder space; None in the aligned space.
+        speakers: int64 (rows,), a number for each speaker; None where a generator has no use for them.
     """
 
     features: Tensor
     labels: Tensor
     text: Tensor | None
     space: MiseFeatureSpace | None
-    layer: int | None
+    layers: tuple[int, ...] | None
+    speakers: Tensor | None = None
+
+    @property
+    def feature_size(self) -> int:
+        """Dimensions of a row's features."""
+        return self.features.shape[1]
+
+    @property
+    def text_size(self) -> int:
+        """Dimensions of a row's text, 0 without."""
+        return 0 if self.text is None else self.text.shape[1]
 
 
 def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
@@ -49,7 +63,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     if absent:
         raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(map(str, table.speakers)))}")
     table = table.select(~np.isin(table.speakers, exclude_speakers))
-    check_trainable(table)
+    check_trainable(table.speakers, table.labels, table.label_names)
     return table
 
 
@@ -68,13 +82,19 @@ def load_checkpoint(kind: type[M], path: str) -> M:
     return model
 
 
-def check_trainable(table: FeatureTable) -> None:
-    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances."""
-    speakers = sorted(set(map(str, table.speakers)))
-    if len(speakers) < 2:
-        raise ValueError(f"the training rows have the speakers {speakers}; wanted at least 2")
-    counts = np.bincount(table.labels, minlength=len(table.label_names))
-    few = {table.label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
+def check_trainable(speakers: Sequence[str] | np.ndarray, labels: np.ndarray, label_names: Sequence[str]) -> None:
+    """Raise ValueError for fewer than two speakers, or a class with fewer than two utterances.
+
+    Args:
+        speakers: of the rows.
+        labels: of the rows, int64 (rows,).
+        label_names: emotions.
+    """
+    known = sorted(set(map(str, speakers)))
+    if len(known) < 2:
+        raise ValueError(f"the training rows have the speakers {known}; wanted at least 2")
+    counts = np.bincount(labels, minlength=len(label_names))
+    few = {label_names[i]: int(n) for i, n in enumerate(counts) if n < 2}
     if few:
         raise ValueError(f"classes with fewer than 2 training utterances: {few}; wanted at least 2 each, or drop them")
 
@@ -91,6 +111,11 @@ def text_states(table: FeatureTable) -> Tensor | None:
     return None if table.text_states is None else torch.from_numpy(table.text_states.astype(np.float32))
 
 
+def speaker_numbers(table: FeatureTable) -> Tensor:
+    """A number from 0 for each speaker, int64 (rows,)."""
+    return torch.from_numpy(np.unique(table.speakers, return_inverse=True)[1].astype(np.int64))
+
+
 def sentence_embeddings(table: FeatureTable) -> Tensor:
     """Mean over tokens of the last text layer, scaled to unit length: float32 (rows, hidden).
 
@@ -103,13 +128,23 @@ def sentence_embeddings(table: FeatureTable) -> Tensor:
     return F.normalize(states[:, -1, : states.shape[2] // 2], dim=1)
 
 
-def rows_in_encoder_space(table: FeatureTable, layer: int, feature_size: int, text: bool = False) -> TrainingRows:
-    """Standardised principal components of one layer's states, fitted on these rows."""
-    states = torch.from_numpy(table.layer(layer))
+def rows_in_encoder_space(
+    table: FeatureTable, layers: int | Sequence[int], feature_size: int, text: bool = False
+) -> TrainingRows:
+    """Standardised principal components of one layer's states, or of several side by side, fitted on these rows."""
+    states = torch.from_numpy(table.layer(layers))
     size = min(feature_size, states.shape[1], len(states) - 1)
     space = MiseFeatureSpace(states.shape[1], size).fit(states)
     labels = torch.from_numpy(table.labels)
-    return TrainingRows(space.project(states), labels, sentence_embeddings(table) if text else None, space, layer)
+    chosen = (layers,) if isinstance(layers, int) else tuple(layers)
+    return TrainingRows(
+        space.project(states),
+        labels,
+        sentence_embeddings(table) if text else None,
+        space,
+        chosen,
+        speaker_numbers(table),
+    )
 
 
 def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool = False) -> TrainingRows:
@@ -123,12 +158,14 @@ def rows_in_space_of(table: FeatureTable, generator: MiseGenerator, text: bool =
         raise ValueError(
             f"the features have the labels {list(table.label_names)}; wanted the generator's {list(names)}"
         )
-    states = torch.from_numpy(table.layer(generator.config.state_layer))
+    states = torch.from_numpy(table.layer(generator.config.state_layers))
     space = copy.deepcopy(generator.space)
     space.adopt(states)
     labels = torch.from_numpy(table.labels)
     text_rows = sentence_embeddings(table) if text else None
-    return TrainingRows(space.project(states), labels, text_rows, space, generator.config.state_layer)
+    return TrainingRows(
+        space.project(states), labels, text_rows, space, tuple(generator.config.state_layers), speaker_numbers(table)
+    )
 
 
 @torch.no_grad()
@@ -146,12 +183,26 @@ def rows_in_aligned_space(table: FeatureTable, aligner: MiseAligner, text: bool 
     if text and states is None:
         raise ValueError("the features hold no text_states; wanted transcripts: extract with --text-encoder")
     out = aligner(audio_states=audio_states(table), text_states=states)
-    return TrainingRows(out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None)
+    return TrainingRows(
+        out.audio_embeds, torch.from_numpy(table.labels), out.text_embeds, None, None, speaker_numbers(table)
+    )
 
 
 def aligned_fingerprint(fingerprint: dict, aligner: MiseAligner | None) -> dict:
     """The features' fingerprint, with the aligner's weights where the features are its embeddings."""
     return fingerprint if aligner is None else {**fingerprint, "aligner": weights_sha256(aligner.audio_tower)}
+
+
+def table_digest(table: FeatureTable, *models: PreTrainedModel | None) -> str:
+    """SHA-256 of what a training learns from: states, labels, and the models that it is built on."""
+    digest = hashlib.sha256()
+    for values in (table.audio_states, table.text_states, table.labels):
+        if values is not None:
+            digest.update(f"{values.dtype}{values.shape}".encode())
+            digest.update(np.ascontiguousarray(values).data)
+    for model in models:
+        digest.update(b"" if model is None else weights_sha256(model).encode())
+    return digest.hexdigest()
 
 
 def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dict]:

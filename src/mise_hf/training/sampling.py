@@ -30,8 +30,3 @@ class BalancedSampler:
         labels = torch.randint(len(self.counts), (size,), generator=generator)
         place = torch.rand(size, generator=generator, dtype=torch.float64) * self.counts[labels]
         return labels, self.rows[labels, place.long()]
-
-
-def share(rows: Tensor, rank: int, world: int) -> Tensor:
-    """This process's part of a batch that all processes drew alike; the parts do not overlap."""
-    return rows.chunk(world)[rank] if world > 1 else rows

@@ -1,0 +1,175 @@
+"""One cell of the transfer question: what do generators of another corpus, or its features, add to a few target rows?
+
+Methods: the best plain classifier of the target's rows alone; each generator adapted to the rows (`mise_hf.transfer`),
+its head fitted on what the adapted checkpoint makes; and controls with the other corpus's features at hand: those
+features, or draws from their class means and shared covariance, beside the target's rows. All is chosen inside.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+import torch
+
+from mise_hf.benchmark.controls import class_gaussian
+from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers, speaker_folds
+from mise_hf.benchmark.mixed_lda import class_statistics, mixed_lda
+from mise_hf.benchmark.plain import BEST, fit_lda, tune_plain
+from mise_hf.benchmark.statistics import unweighted_average_recall
+from mise_hf.features import FeatureTable
+from mise_hf.metrics.mise_quality.carried import carried_information
+from mise_hf.metrics.mise_quality.information import label_information
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.transfer import adapt, fit_transfer
+
+REAL, GAUSSIAN = "source's real features", "source's Gaussian"
+# Rows of each emotion that the head of an adapted generator is fitted on, and those that the measures are taken of.
+ROWS_OF_A_CLASS, MEASURED_ROWS_OF_A_CLASS = 1000, 60
+# The adapted covariance is shrunk already: only what the draw of its rows adds is left.
+SHRINKAGE = 0.01
+INNER_FOLDS = 4
+# Target rows repeated against the source's; whether they are standardised on themselves; shrinkage of the LDA.
+SETTINGS = tuple(product((False, True), (1, 4, 16), (0.2, 0.5, 0.8)))
+
+
+@dataclass(frozen=True)
+class ForeignRows:
+    """Rows of another corpus in a generator's space.
+
+    Attributes:
+        name: of the method that uses them.
+        features: float (rows, dim).
+        emotions: str (rows,).
+        generator: whose space they lie in.
+    """
+
+    name: str
+    features: np.ndarray
+    emotions: np.ndarray
+    generator: MiseGenerator
+
+
+@dataclass
+class ForeignResult:
+    """Test predictions by method, what was chosen, and measures of each adapted generator's rows (nats)."""
+
+    predictions: dict[str, np.ndarray] = field(default_factory=dict)
+    choices: dict[str, list] = field(default_factory=dict)
+    measures: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def foreign_rows(source: FeatureTable, generator: MiseGenerator, count: int, seed: int) -> list[ForeignRows]:
+    """The controls: the other corpus's own rows, and `count` draws a class from their Gaussian."""
+    states = torch.from_numpy(source.layer(generator.config.state_layers))
+    features = generator.space.project(states).numpy()
+    names = np.array(source.label_names)
+    wanted = np.repeat(np.arange(len(names)), count)
+    drawn = class_gaussian(features, source.labels, wanted, seed)
+    return [
+        ForeignRows(REAL, features, names[source.labels], generator),
+        ForeignRows(GAUSSIAN, drawn, names[wanted], generator),
+    ]
+
+
+def run_foreign_cell(
+    train: FeatureTable,
+    test: FeatureTable,
+    generators: dict[str, MiseGenerator],
+    controls: Sequence[ForeignRows],
+    *,
+    seed: int,
+    measure: bool = True,
+) -> ForeignResult:
+    """Train and test every method.
+
+    Args:
+        train: the target's few rows.
+        test: rows of other speakers.
+        generators: of other corpora or sites, by the name of the method.
+        controls: see `foreign_rows`.
+        seed: of every draw.
+        measure: take I(c; h) and carried information of the adapted generators' rows.
+
+    Raises:
+        ValueError: where training, or a generator, has seen a test speaker or clip.
+    """
+    require_unseen(train, test)
+    for generator in [*generators.values(), *(control.generator for control in controls)]:
+        require_unseen_speakers(generator.config.training_corpora, test)
+    result = ForeignResult()
+    plain = tune_plain(train, seed)
+    result.predictions[BEST] = plain.predict(test, seed)[BEST]
+    result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
+    for name, generator in generators.items():
+        _adapted(result, name, generator, train, test, seed, measure)
+    for control in controls:
+        best = _choose(control, train)
+        result.choices[control.name] = list(best)
+        result.predictions[control.name] = _beside(control, train, test, best[0], [best])[0]
+    return result
+
+
+def _adapted(
+    result: ForeignResult,
+    name: str,
+    generator: MiseGenerator,
+    train: FeatureTable,
+    test: FeatureTable,
+    seed: int,
+    measure: bool,
+) -> None:
+    transfer = fit_transfer(generator, train, seed=seed)
+    adapted = adapt(generator, transfer, train)
+    labels = np.repeat(np.arange(len(train.label_names)), ROWS_OF_A_CLASS)
+    made = adapted.generate(torch.from_numpy(labels), generator=torch.Generator().manual_seed(seed)).features.numpy()
+    features = adapted.space.project(torch.from_numpy(test.layer(adapted.config.state_layers))).numpy()
+    result.predictions[name] = fit_lda(made, labels, SHRINKAGE)(features)
+    chosen = transfer.settings
+    result.choices[name] = [chosen.trust, chosen.source_share, chosen.shrinkage]
+    if measure:
+        some = np.concatenate([np.flatnonzero(labels == label)[:MEASURED_ROWS_OF_A_CLASS] for label in set(labels)])
+        carried = carried_information(made[some], labels[some], features, test.labels, test.speakers, seed=seed)
+        alone = label_information(labels[some], made[some], seed=seed)
+        result.measures[name] = {"carried_information": carried.raw, "label_information": alone.raw}
+
+
+def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float]:
+    """The setting with the best inner UAR."""
+    count = min(INNER_FOLDS, len(set(train.speakers)))
+    held_out = [(train.select(fit), train.select(held)) for fit, held in speaker_folds(train.speakers, count)]
+    truth = np.concatenate([held.labels for _, held in held_out])
+    found: dict[tuple[bool, int, float], list[np.ndarray]] = {setting: [] for setting in SETTINGS}
+    for fit, held in held_out:
+        for own in (False, True):
+            wanted = [setting for setting in SETTINGS if setting[0] == own]
+            for setting, predicted in zip(wanted, _beside(control, fit, held, own, wanted), strict=True):
+                found[setting].append(predicted)
+    scores = {
+        setting: unweighted_average_recall(truth, np.concatenate(predicted)) for setting, predicted in found.items()
+    }
+    return max(SETTINGS, key=lambda setting: scores[setting])
+
+
+def _beside(
+    control: ForeignRows,
+    train: FeatureTable,
+    test: FeatureTable,
+    own: bool,
+    settings: Sequence[tuple[bool, int, float]],
+) -> list[np.ndarray]:
+    """LDA on the target's rows and those foreign rows whose emotion the target has: predictions for each setting."""
+    layers, names = control.generator.config.state_layers, list(train.label_names)
+    states, test_states = torch.from_numpy(train.layer(layers)), torch.from_numpy(test.layer(layers))
+    space = copy.deepcopy(control.generator.space).adopt(states) if own else control.generator.space
+    mine, theirs = space.project(states).numpy(), space.project(test_states).numpy()
+    known = np.isin(control.emotions, names)
+    labels = np.array([names.index(name) for name in control.emotions[known]], dtype=np.int64)
+    own_rows = class_statistics(mine, train.labels, len(names))
+    foreign = class_statistics(control.features[known], labels, len(names))
+    out = []
+    for _, repeat, shrinkage in settings:
+        weights, offsets = mixed_lda(own_rows, foreign, repeat, shrinkage)
+        out.append((theirs @ weights.T + offsets).argmax(1))
+    return out

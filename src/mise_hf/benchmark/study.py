@@ -1,0 +1,227 @@
+"""A study: cells of (share, fold, seed), each written when done, run in processes, taken up where it was stopped."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from mise_hf.benchmark.folds import cut_classes, draw_share, speaker_folds
+from mise_hf.benchmark.foreign import ForeignRows, run_foreign_cell
+from mise_hf.benchmark.in_corpus import run_cell
+from mise_hf.benchmark.modality import Modality, as_modality
+from mise_hf.benchmark.summary import prediction_rows
+from mise_hf.features import FeatureTable
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+
+Folds = Literal["speaker", "session"]
+SPEAKER_FOLDS = 5
+SETTINGS, CELLS = "settings.json", "cells"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run.
+
+    Attributes:
+        shares: of the training clips, each more than 0, up to 1.
+        seeds: of draws and trainings; a cell for each.
+        folds: "speaker" (five groups of speakers, or one each) or "session" (one session left out).
+        modality: "audio", "text" or "both" (side by side).
+        in_corpus: run the in-corpus methods too, not only pretrained generators.
+        steps: optimiser steps of each in-corpus generator.
+        minority: emotions that are cut, in training, to `minority_share` of their clips.
+        minority_share: see there.
+        licence: of the corpus.
+    """
+
+    shares: tuple[float, ...]
+    seeds: tuple[int, ...]
+    folds: Folds = "speaker"
+    modality: Modality = "audio"
+    in_corpus: bool = True
+    steps: int = 500
+    minority: tuple[str, ...] = ()
+    minority_share: float = 0.1
+    licence: str = "unstated"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a share of the clips, a fold left out, a seed."""
+
+    share: float
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"share-{self.share:g}_fold-{self.fold}_seed-{self.seed}"
+
+
+def study_folds(table: FeatureTable, plan: Plan) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers of training and test of each fold.
+
+    Raises:
+        ValueError: for sessions that the corpus does not have, or a speaker in two sessions.
+    """
+    if plan.folds == "speaker":
+        return list(speaker_folds(table.speakers, min(SPEAKER_FOLDS, len(set(table.speakers)))))
+    sessions = sorted(set(map(str, table.sessions)) - {""})
+    if len(sessions) < 2:
+        raise ValueError(f"the corpus has the sessions {sessions}; wanted two or more, or folds by speaker")
+    for speaker in set(table.speakers):
+        of = sorted(set(map(str, table.sessions[table.speakers == speaker])))
+        if len(of) > 1:
+            raise ValueError(f"speaker {speaker} is in the sessions {of}; wanted one, or folds by speaker")
+    return [(np.flatnonzero(table.sessions != one), np.flatnonzero(table.sessions == one)) for one in sessions]
+
+
+def run_study(
+    table: FeatureTable,
+    plan: Plan,
+    out: Path,
+    *,
+    generators: dict[str, MiseGenerator] | None = None,
+    controls: Sequence[ForeignRows] = (),
+    workers: int = 1,
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Run what is missing and read everything.
+
+    Args:
+        table: the target corpus.
+        plan: see there.
+        out: folder of the study.
+        generators: pretrained elsewhere, by the name of their method.
+        controls: of `foreign_rows`.
+        workers: processes.
+
+    Returns:
+        Predictions (one row a method, cell and utterance), and what each cell chose and measured.
+
+    Raises:
+        ValueError: where `out` holds another study.
+    """
+    table = as_modality(table, plan.modality)
+    generators = generators or {}
+    if plan.modality != "audio" and (generators or controls):
+        raise ValueError(f"modality is {plan.modality!r}; wanted 'audio' with generators pretrained elsewhere")
+    folds = study_folds(table, plan)
+    _claim(out, table, plan, generators, controls)
+    cells = [Cell(share, fold, seed) for seed in plan.seeds for share in plan.shares for fold in range(len(folds))]
+    missing = [cell for cell in cells if not _record(out, cell).is_file()]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=context, initializer=_one_thread) as pool:
+        jobs = [
+            pool.submit(_run, cell, table, plan, *folds[cell.fold], generators, list(controls), out) for cell in missing
+        ]
+        for job in tqdm(as_completed(jobs), total=len(jobs), desc="benchmark", unit="cell", disable=None):
+            job.result()
+    frame = pd.concat([pd.read_parquet(_predictions(out, cell)) for cell in cells], ignore_index=True)
+    return frame, [json.loads(_record(out, cell).read_text(encoding="utf-8")) for cell in cells]
+
+
+def _claim(
+    out: Path, table: FeatureTable, plan: Plan, generators: dict[str, MiseGenerator], controls: Sequence[ForeignRows]
+) -> None:
+    """Write what the study is, or check that the folder holds the same; more shares and seeds may be added."""
+    said = {
+        **{key: value for key, value in asdict(plan).items() if key not in ("shares", "seeds")},
+        "corpus": table.corpus,
+        "rows": _digest(table.ids, table.labels),
+        "generators": {name: _digest(*generator.state_dict().values()) for name, generator in generators.items()},
+        "controls": [control.name for control in controls],
+    }
+    said = json.loads(json.dumps(said))
+    path = out / SETTINGS
+    if path.is_file():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        other = sorted(key for key in {*said, *there} if said.get(key) != there.get(key))
+        if other:
+            raise ValueError(f"{out} holds another study: {other} differ; wanted the same ones, or another --out")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is no study and not empty; wanted a new folder")
+    (out / CELLS).mkdir(parents=True)
+    _write(path, json.dumps(said, indent=1))
+
+
+def _digest(*arrays: Any) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(np.asarray(array)).tobytes())
+    return digest.hexdigest()
+
+
+def _run(
+    cell: Cell,
+    table: FeatureTable,
+    plan: Plan,
+    train_rows: np.ndarray,
+    test_rows: np.ndarray,
+    generators: dict[str, MiseGenerator],
+    controls: list[ForeignRows],
+    out: Path,
+) -> None:
+    drawn = draw_share(table.labels, train_rows, cell.share, cell.seed)
+    if plan.minority:
+        rare = [table.label_names.index(name) for name in plan.minority]
+        drawn = cut_classes(table.labels, drawn, rare, plan.minority_share, cell.seed)
+    train, test = table.select(drawn), table.select(test_rows)
+    predictions: dict[str, np.ndarray] = {}
+    record: dict[str, Any] = {**asdict(cell), "choices": {}, "measures": {}}
+    if generators or controls:
+        foreign = run_foreign_cell(train, test, generators, controls, seed=cell.seed)
+        predictions |= foreign.predictions
+        record["choices"] |= foreign.choices
+        record["measures"] |= foreign.measures
+    if plan.in_corpus:
+        rest = np.setdiff1d(train_rows, drawn)
+        withheld = table.select(rest) if len(rest) else None
+        own = run_cell(
+            train, test, licence=plan.licence, withheld=withheld, seed=cell.seed, steps=plan.steps, information=False
+        )
+        predictions |= own.predictions
+        record["choices"]["in corpus"] = own.choices
+        record["measures"] |= own.measures
+    frame = prediction_rows(plan.modality, cell.share, cell.fold, test, predictions, cell.seed)
+    path = _predictions(out, cell)
+    frame.to_parquet(path.with_suffix(".part"), index=False)
+    path.with_suffix(".part").replace(path)
+    # The record goes last: a cell that has it is complete.
+    _write(_record(out, cell), json.dumps(record, indent=1))
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _predictions(out: Path, cell: Cell) -> Path:
+    return out / CELLS / f"{cell.name}.parquet"
+
+
+def _record(out: Path, cell: Cell) -> Path:
+    return out / CELLS / f"{cell.name}.json"
+
+
+def default_workers() -> int:
+    """One process a core."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
