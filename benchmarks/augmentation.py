@@ -92,7 +92,10 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
     lines = [
         f"# {name}",
         "",
-        f"Target {study.target}, speaker-independent folds (5), {args.draws} draws of the training clips.",
+        f"Target {study.target}, speaker-independent folds (5), draws of the training clips: {args.draws}. Command:",
+        f"`python benchmarks/augmentation.py --emodb FEATURES --ravdess FEATURES --out DIR --only {name} --shares "
+        f"{' '.join(f'{share:g}' for share in study.shares)} --draws {args.draws} --generators {args.generators}`",
+        "",
         "Best plain: shrinkage LDA, logistic regression or MLP, with the encoder layers, all chosen inside.",
         "p: predictions swapped speaker by speaker, all draws and generator seeds together. Holm: over the table.",
     ]

@@ -37,7 +37,7 @@ def folders(tmp_path, monkeypatch):
     def generator(speakers, state_size=COLUMNS):
         heard = None if speakers is None else [{"name": "toy", "licence": "x", "speakers": speakers, "utterances": 9}]
         config = MiseGeneratorConfig(
-            feature_size=COLUMNS, noise_size=COLUMNS, state_size=state_size, state_layers=[3] if state_size else None,
+            feature_size=COLUMNS, noise_size=COLUMNS, state_size=state_size, state_layers=(3,) if state_size else None,
             space="encoder" if state_size else "aligned", id2label=names, training_corpora=heard,
         )  # fmt: skip
         MiseGenerator(config).save_pretrained(tmp_path / "generator")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from .assembly import Estimate
+from .gaussian_copula import normal_scores
 from .preparation import one_hot
 from .vector_bounds import MOST_ROWS, Candidate, bettered, clearly, estimate_vectors, for_critic
 
@@ -36,7 +37,7 @@ def estimate_within(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.ran
         note = f"a law for each class, clearly above {float(shared.shares.mean()):.3f} by one for all"
         chosen = replace(of_each, method=f"{note}: {of_each.method}")
     found = Candidate(chosen.shares, chosen.method, chosen.bias_up, chosen.flags)
-    found = bettered(found, for_critic(a, a), for_critic(b, b), codes, rng)
+    found = bettered(found, for_critic(a, normal_scores(a)), for_critic(b, normal_scores(b)), codes, rng)
     chosen = Estimate(found.shares, found.method, np.nan, found.bias, found.bias, None, found.flags, len(codes))
     if rows > MOST_ROWS:
         chosen = replace(chosen, method=f"{chosen.method}; {MOST_ROWS} of {rows} rows measured", rows=rows)
