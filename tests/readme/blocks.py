@@ -71,7 +71,11 @@ def commands(text: str) -> list[str]:
 def run_line(words: list[str]) -> int:
     """A command in this process: starting each one anew would cost seconds of imports."""
     if words[0] == "mise-hf":
-        return importlib.import_module("mise_hf.cli").main(words[1:])
+        try:
+            return importlib.import_module("mise_hf.cli").main(words[1:])
+        except SystemExit as left:
+            # `--help` and wrong flags leave this way.
+            return int(left.code or 0)
     if words[:3] == ["accelerate", "launch", "-m"]:
         module = importlib.import_module(words[3])
         return int(module.main(words[4:]) or 0)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import soundfile
-from blocks import blocks, commands, run_all
+from blocks import blocks, commands, run_all, run_line
 from substitutions import ELSEWHERE, ROOT, substitutions
 
 from mise_hf.commands.catalogue import COMMANDS
@@ -65,3 +65,13 @@ def test_blocks_are_found_as_they_are_written():
     first, second = blocks(python + shell)
     assert (first.heading, first.expected, first.is_shell) == ("One", "1\n", False)
     assert second.is_shell and commands(second.text) == ["mise-hf x    y"]
+
+
+def test_statuses_are_those_of_the_commands(capsys):
+    assert run_line(["mise-hf", "predict", "--help"]) == 0
+    assert run_line(["mise-hf", "predict", "--no-such-flag"]) == 2
+    assert run_line(["make", "test"]) == 0
+    with pytest.raises(AssertionError, match="points at nothing"):
+        run_line(["make", "coffee"])
+    with pytest.raises(AssertionError, match="no command that README's test knows"):
+        run_line(["curl", "something"])

@@ -92,7 +92,7 @@ def describe_own(results: dict[str, Any], out: Path) -> str:
     if carried:
         lines.append(
             f"Carried to the unseen speakers of the first fold, in nats: real rows {carried['real']:.2f}, "
-            f"synthetic rows {carried['synthetic']:.2f}."
+            f"synthetic rows {carried['synthetic']:.2f}{'' if carried['real'] > 0 else ' (too few clips to tell)'}."
         )
     if memory:
         lines.append(
