@@ -43,6 +43,7 @@ def join_launch() -> Launch:
 def _waiting(processes: int) -> Callable[[], None]:
     # Gloo on every device: it tells at once when another process is gone, where NCCL would hang.
     group = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    assert not isinstance(group, int), "this process is in no group of all processes"
 
     def wait() -> None:
         try:

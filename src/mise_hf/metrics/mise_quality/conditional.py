@@ -49,15 +49,17 @@ def class_by_class(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.rand
     if np.bincount(codes).min() < LEAST_ROWS_A_CLASS:
         return None
     shares = np.zeros(len(codes))
-    methods, flags, bias = {}, {}, 0.0
+    methods: dict[str, None] = {}
+    flags: dict[str, None] = {}
+    bias = 0.0
     for code in range(int(codes.max()) + 1):
         rows = np.flatnonzero(codes == code)
-        sides = [side[rows][:, (side[rows] != side[rows[0]]).any(axis=0)] for side in (x, y)]
-        if min(side.shape[1] for side in sides) == 0:
+        left, right = (side[rows][:, (side[rows] != side[rows[0]]).any(axis=0)] for side in (x, y))
+        if not (left.shape[1] and right.shape[1]):
             # A side that does not vary inside the class says nothing there.
             continue
         # A class alone has too few rows for a critic to be worth its time.
-        found = estimate_vectors(*sides, rng, critic=False)
+        found = estimate_vectors(left, right, rng, critic=False)
         shares[rows] = found.shares
         bias += found.bias_up * len(rows) / len(codes)
         methods[found.method.split(",")[0]] = None
