@@ -99,7 +99,16 @@ def test_a_passing_fault_is_tried_again_and_commits_once(published, staged, faul
     }
 
 
-@pytest.mark.parametrize(("action", "said"), [(503, f"answered 503 to {TRIES} tries"), ("drop", "connection broke")])
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (503, f"answered 503 to {TRIES} tries"),
+        ("drop", "connection broke"),
+        (404, r"has no org/gen that this token may see \(404\).*Check the name"),
+        (409, r"name org/gen is taken \(409\).*another --repo"),
+        (413, "answered 413 when asked to commit to org/gen; nothing was published"),
+    ],
+)
 def test_a_lasting_fault_leaves_the_previous_revision_whole(published, staged, action, said):
     before = published.repos[NAME].branches["main"]
     files = dict(files_of(published, NAME))
