@@ -51,7 +51,7 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, 
     if np.linalg.eigvalsh(joint_covariance(np.concatenate([gx, gy], axis=1)))[0] < NEARLY_SINGULAR:
         cuts.append("one side all but determines the other: the information has no finite value, this is a cap")
     found, evidence = by_copula(gx, gy, rng)
-    if x.shape[1] + y.shape[1] <= STUDENT_COLUMNS:
+    if x.shape[1] + y.shape[1] <= min(STUDENT_COLUMNS, len(x) // ROWS_PER_COLUMN):
         fit = fit_student(x, y)
         ratio = StudentRatio(fit, x.shape[1])
         if fit.gain > LEAST_GAIN and clearly(contrast(ratio) - evidence):
