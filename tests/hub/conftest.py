@@ -104,7 +104,7 @@ def run_folder(tmp_path_factory) -> Path:
         carried_information=carried,
         memorisation={"share": copies.share, "null_95": copies.null_95},
         fingerprint=table.fingerprint,
-        training={"seed": 0, "state_layer": LAYER, "C": 0.01},
+        training={"seed": 0, "state_layers": [LAYER], "C": 0.01},
     )  # fmt: skip
     for name, model in (("generator", generator), ("ser", head), ("aligner", aligner)):
         model.save_pretrained(run / name)
