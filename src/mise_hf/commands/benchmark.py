@@ -3,10 +3,12 @@
 import argparse
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 TABLES = "results.md"
+PACKAGES = ("mise-hf", "torch", "transformers", "numpy", "scikit-learn")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from mise_hf.benchmark.study import Plan, default_workers, run_study
     from mise_hf.benchmark.tables import as_markdown, study_table
     from mise_hf.pretrained import load_generator
-    from mise_hf.training.rows import load_table
+    from mise_hf.training.rows import load_table, training_corpora
 
     table = load_table(args.features, [])
     unknown = sorted(set(args.minority) - set(table.label_names))
@@ -83,7 +85,15 @@ def run(args: argparse.Namespace) -> int:
     )
     (args.out / TABLES).write_text(text, encoding="utf-8")
     frame.to_parquet(args.out / "predictions.parquet", index=False)
-    results = as_results(tables, records)
+    results = as_results(tables, records) | {
+        "command": f"mise-hf benchmark {table.corpus} --fractions {args.fractions} --seeds {args.seeds} "
+        f"--folds {args.folds} --modality {args.modality} --steps {args.steps}",
+        "corpora": training_corpora(table, args.licence),
+        "fingerprint": table.fingerprint,
+        "label_names": list(table.label_names),
+        "generators": {name: generator.config.training_corpora for name, generator in generators.items()},
+        "versions": {package: version(package) for package in PACKAGES},
+    }
     (args.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     print(json.dumps(results["tables"]) if args.json else text)
     return 0

@@ -222,12 +222,7 @@ def choose_plain(train: FeatureTable, seed: int) -> TunedPlain:
         return tune_plain(train, seed)
     middle = train.audio_layers[(len(train.audio_layers) - 1) // 2]
     rows = rows_in_encoder_space(train, middle, COMPONENTS)
-    return TunedPlain(where(rows), [UNTUNED], rows)
-
-
-def where(rows: Any) -> Any:
-    """The encoder layer or layers of rows, or of the plain classifier chosen on them, where the generator lives too."""
-    return getattr(rows, "layers", None) or rows.layer
+    return TunedPlain(rows.layers, [UNTUNED], rows)
 
 
 def train_source(
@@ -236,7 +231,7 @@ def train_source(
     """Where the synthetic rows come from: a generator of these training rows, in the encoder space."""
     arguments = GeneratorArguments(steps=steps, seed=seed)
     return train_generator(
-        rows_in_encoder_space(train, where(plain), arguments.feature_size),
+        rows_in_encoder_space(train, plain.layers, arguments.feature_size),
         arguments,
         label_names=train.label_names,
         fingerprint=train.fingerprint,
@@ -268,7 +263,7 @@ def run_fold(train: FeatureTable, test: FeatureTable, seed: int, steps: int) -> 
             np.concatenate([labels, wanted]),
             seed,
         )
-        predictions[name] = predict(project(plain.rows, test.layer(where(plain))))
+        predictions[name] = predict(project(plain.rows, test.layer(plain.layers)))
     return Fold(train, test, plain, generator, predictions)
 
 
@@ -278,7 +273,7 @@ def measure(fold: Fold, seed: int) -> dict[str, dict[str, Any]]:
     assert space is not None
     with torch.no_grad():
         real, test = (
-            space.project(torch.from_numpy(table.layer(where(fold.plain)))).numpy() for table in (fold.train, fold.test)
+            space.project(torch.from_numpy(table.layer(fold.plain.layers))).numpy() for table in (fold.train, fold.test)
         )
     wanted = np.arange(len(real)) % len(fold.train.label_names)
     against = SyntheticMeasures(real, fold.train, test, fold.test, seed, information=False)
@@ -301,7 +296,7 @@ def memorisation_of_recipe(table: FeatureTable, plain: TunedPlain, seed: int, st
     assert generator.space is not None
     with torch.no_grad():
         features, reference = (
-            generator.space.project(torch.from_numpy(rows.layer(where(plain)))).numpy() for rows in (part, withheld)
+            generator.space.project(torch.from_numpy(rows.layer(plain.layers))).numpy() for rows in (part, withheld)
         )
     made = draw(generator, np.arange(len(part)) % len(part.label_names), seed).numpy()
     try:
