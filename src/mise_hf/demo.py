@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import platform
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -139,6 +140,8 @@ def _in_processes(jobs: list[Job], submit: Callable) -> list[dict]:
 
 
 def _one_thread() -> None:
+    # Ctrl-C reaches every process of a terminal: the parent alone tells of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     threadpool_limits(1)
 
