@@ -8,6 +8,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby, product
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from mise_hf.adaptation import (
 )
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
+from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
 
@@ -166,7 +168,7 @@ def adapt(generator: MiseGenerator, transfer: Transfer, table: FeatureTable) -> 
     config.id2label = dict(enumerate(transfer.names))
     config.label2id = {name: label for label, name in config.id2label.items()}
     config.training_corpora = [*(config.training_corpora or []), *_heard(table)]
-    adapted = MiseGenerator(config)
+    adapted = MiseGenerator(cast(MiseGeneratorConfig, config))
     old, new = generator.state_dict(), adapted.state_dict()
     weights = {name: old[name].clone() for name in new}
     map_ = _linear_map(transfer.prior.covariance, transfer.posterior.covariance)

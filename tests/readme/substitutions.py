@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# Sections whose blocks are run elsewhere: with a Hub on loopback, by tests/hub/test_readme.py.
+# Sections whose blocks are run elsewhere: with a Hub on loopback, by tests/hub/test_readme_section.py.
 ELSEWHERE = {"Publish and pull"}
 # Commands that are not run again inside a test run: what they must at least point at.
 NOT_RUN = {

@@ -94,7 +94,7 @@ def run_own_corpus(
     started = time.perf_counter()
     prepare_folder(out, overwrite)
     table = extract_clips(manifest, audio_encoder, out, columns)
-    check_trainable(table)
+    check_trainable(table.speakers, table.labels, table.label_names)
     splits = list(speaker_folds(table.speakers, min(FOLDS, len(set(table.speakers)))))
     _check_classes(table, splits)
     bar = tqdm(splits, desc="folds", unit="fold", disable=None)
@@ -112,7 +112,7 @@ def run_own_corpus(
         plain, label_names=table.label_names, fingerprint=table.fingerprint, corpora=corpora, seed=seed
     ).save_pretrained(out / "ser")
     measures = measure(folds[0], seed) | {"memorisation": memorisation_of_recipe(table, plain, seed, steps)}
-    results = {
+    results: dict[str, Any] = {
         "command": f"mise-hf demo --corpus {manifest.name} --audio-encoder {table.fingerprint['audio_encoder']['id']} "
         f"--seed {seed} --steps {steps}",
         "machine": {"system": platform.platform(terse=True), "processor": platform.machine(), "cores": os.cpu_count()},
