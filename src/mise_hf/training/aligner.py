@@ -19,7 +19,7 @@ from mise_hf.training.distributed import gather_with_gradient, reduce_metrics, s
 from mise_hf.training.end_to_end import close_aligner, inputs_digest, make_open_aligner, read_inputs
 from mise_hf.training.loop import run_quietly, run_training
 from mise_hf.training.open_encoders import quieten
-from mise_hf.training.parts import BatchParts, seed_dropout, use_part_dropout
+from mise_hf.training.parts import BatchParts, seed_dropout, set_dropout_seed, use_part_dropout
 from mise_hf.training.rows import audio_states, load_table, table_digest, training_corpora
 from mise_hf.training.run_folder import open_run
 from mise_hf.training.sampling import BalancedSampler, step_generator
@@ -78,7 +78,7 @@ class AlignerTraining:
 
         def losses() -> Iterator[Tensor]:
             for part in self.parts:
-                torch.manual_seed(dropout_seed)
+                set_dropout_seed(dropout_seed, self.accelerator.device)
                 yield self._loss(chosen[part], metrics)
 
         self.updates.take(self.optimizers["aligner"], self.parameters, losses())

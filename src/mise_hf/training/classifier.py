@@ -17,7 +17,7 @@ from mise_hf.models.modeling_mise_ser import MiseForAudioClassification
 from mise_hf.training.arguments import ClassifierArguments, parse_arguments
 from mise_hf.training.distributed import reduce_metrics, share_weights
 from mise_hf.training.loop import run_quietly, run_training
-from mise_hf.training.parts import BatchParts, seed_dropout, use_part_dropout
+from mise_hf.training.parts import BatchParts, seed_dropout, set_dropout_seed, use_part_dropout
 from mise_hf.training.rows import (
     TrainingRows,
     aligned_fingerprint,
@@ -81,7 +81,7 @@ class ClassifierTraining:
 
         def losses() -> Iterator[Tensor]:
             for part in self.parts:
-                torch.manual_seed(dropout_seed)
+                set_dropout_seed(dropout_seed, self.accelerator.device)
                 with self.updates.autocast():
                     logits = self.model.classify(inputs[part].to(device))
                 loss = torch.nn.functional.cross_entropy(logits.float(), labels[part].to(device))

@@ -78,3 +78,12 @@ def use_part_dropout(module: nn.Module, parts: BatchParts) -> None:
 def seed_dropout(rng: torch.Generator) -> int:
     """A seed for the global random source, which dropout draws from, taken from the step's own source."""
     return int(torch.randint(2**62, (1,), generator=rng))
+
+
+def set_dropout_seed(seed: int, device: torch.device) -> None:
+    """Set the global random source that dropout draws from."""
+    if device.type == "cpu":
+        # `torch.manual_seed` also notes the caller's stack, for devices still to come: a third of a small head's step.
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
