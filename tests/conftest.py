@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from toy_corpus import LABELS, make_table
 
 from mise_hf.features import FeatureTable
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
@@ -16,8 +16,6 @@ from mise_hf.models.modeling_mise_generator import MiseGenerator
 
 # One thread: more only get in each other's way on layers this small.
 torch.set_num_threads(1)
-
-LABELS = ("anger", "joy", "sadness")
 
 
 @pytest.fixture(scope="session")
@@ -75,34 +73,6 @@ def tiny_generator() -> MiseGenerator:
     generator.start_from(rows, torch.arange(60) % 3)
     generator.space.fit(torch.randn(60, 10))
     return generator.eval()
-
-
-def make_table(speakers: int = 4, rows_each: int = 12, seed: int = 0, text: bool = True) -> FeatureTable:
-    """A corpus with emotion along two directions, speaker along another, in two layers of 10 dimensions."""
-    rng = np.random.default_rng(seed)
-    rows = speakers * rows_each
-    labels = np.arange(rows) % len(LABELS)
-    speaker = np.repeat(np.arange(speakers), rows_each)
-    states = rng.normal(size=(rows, 2, 10))
-    states[:, :, 0] += 6 * (labels[:, None] == 0)
-    states[:, :, 1] += 6 * (labels[:, None] == 1)
-    states[:, :, 2] += speaker[:, None]
-    sentences = rng.normal(size=(4, 1, 8)).astype("float32")
-    which = rng.integers(4, size=rows)
-    return FeatureTable(
-        audio_states=states.astype("float32"),
-        text_states=sentences[which] if text else None,
-        labels=labels,
-        label_names=LABELS,
-        speakers=np.array([f"s{i}" for i in speaker]),
-        ids=np.array([f"utterance-{i}" for i in range(rows)]),
-        texts=np.array([f"sentence {i}" for i in which]),
-        sessions=np.full(rows, ""),
-        corpus="toy",
-        audio_layers=(1, 2),
-        text_layers=(1,) if text else (),
-        fingerprint={"pooling": "mean+std", "audio_layers": [1, 2], "sampling_rate": 16000},
-    )
 
 
 @pytest.fixture

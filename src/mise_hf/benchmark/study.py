@@ -23,6 +23,7 @@ from mise_hf.benchmark.in_corpus import run_cell
 from mise_hf.benchmark.modality import Modality, as_modality
 from mise_hf.benchmark.summary import prediction_rows
 from mise_hf.features import FeatureTable
+from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 
 Folds = Literal["speaker", "session"]
@@ -112,12 +113,15 @@ def run_study(
         Predictions (one row a method, cell and utterance), and what each cell chose and measured.
 
     Raises:
-        ValueError: where `out` holds another study.
+        ValueError: where `out` holds another study, or a generator's features were made in another way.
     """
     table = as_modality(table, plan.modality)
     generators = generators or {}
     if plan.modality != "audio" and (generators or controls):
         raise ValueError(f"modality is {plan.modality!r}; wanted 'audio' with generators pretrained elsewhere")
+    for name, generator in generators.items():
+        theirs = generator.config.feature_fingerprint or {}
+        require_same(table.fingerprint, theirs, AUDIO_PARTS, our_name="the features", their_name=name)
     folds = study_folds(table, plan)
     _claim(out, table, plan, generators, controls)
     cells = [Cell(share, fold, seed) for seed in plan.seeds for share in plan.shares for fold in range(len(folds))]
