@@ -160,7 +160,7 @@ def test_one_line_adapts_and_augments(source, tmp_path):
     assert np.allclose(made.std(0).mean(), real.std(0).mean(), rtol=0.3)
 
 
-def test_the_packages_own_generator_serves_another_corpus():
+def test_the_packages_own_generator_serves_another_corpus(tmp_path):
     generator = load_generator()
     table = load_embedded("emodb")
     assert [corpus["name"] for corpus in generator.config.training_corpora] == ["emodb"]
@@ -171,4 +171,4 @@ def test_the_packages_own_generator_serves_another_corpus():
     found = transfer.log_posterior(other, tuple(generator.config.state_layers))
     assert accuracy(other, found) > 0.85
     with pytest.raises(ValueError, match="no generator that loads"):
-        load_generator("no/such-generator")
+        load_generator(tmp_path)

@@ -141,7 +141,7 @@ def target_space(
     theirs, everyone = _moments(prior, [there for _, there in shared]), _moments(prior, list(range(len(prior.names))))
     # The generator's corpus has unit variance in each state over all its emotions; the part outside the components is
     # taken to be the same for the shared ones.
-    change = np.einsum("kd,kl,ld->d", components, theirs[1] - everyone[1], components)
+    change = (components * ((theirs[1] - everyone[1]) @ components)).sum(0)
     scale = np.sqrt(np.maximum(variance, floor) / np.maximum(1 + change, 0.1))
     space = copy.deepcopy(generator.space)
     space.scale.copy_(torch.from_numpy(scale))
