@@ -1,16 +1,7 @@
 import pytest
 import soundfile
-import torch
 from noise_clips import noise
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import (
-    BertConfig,
-    BertModel,
-    PreTrainedTokenizerFast,
-    WhisperConfig,
-    WhisperFeatureExtractor,
-    WhisperModel,
-)
+from toy_encoders import save_bert, save_whisper
 
 from mise_hf.corpora import read_corpus, write_prepared
 
@@ -18,30 +9,13 @@ from mise_hf.corpora import read_corpus, write_prepared
 @pytest.fixture(scope="session")
 def whisper_dir(tmp_path_factory):
     """A Whisper of a few thousand random weights, saved with its preprocessor."""
-    folder = tmp_path_factory.mktemp("encoders") / "tiny-whisper"
-    torch.manual_seed(0)
-    sizes = {"encoder_layers": 3, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "d_model": 16}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
-    WhisperModel(WhisperConfig(**sizes, **heads, **tokens, vocab_size=8)).save_pretrained(folder)
-    WhisperFeatureExtractor().save_pretrained(folder)
-    return folder
+    return save_whisper(tmp_path_factory.mktemp("encoders") / "tiny-whisper", layers=3)
 
 
 @pytest.fixture(scope="session")
 def bert_dir(tmp_path_factory):
     """A BERT of a few thousand random weights, saved with a tokenizer that knows a few letters."""
-    folder = tmp_path_factory.mktemp("encoders") / "tiny-bert"
-    vocabulary = {token: place for place, token in enumerate(["[PAD]", "[UNK]", "a", "b", "c", "d", "e"])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(**sizes, vocab_size=7)).save_pretrained(folder)
-    return folder
+    return save_bert(tmp_path_factory.mktemp("encoders") / "tiny-bert", "abcde", seed=0)
 
 
 @pytest.fixture

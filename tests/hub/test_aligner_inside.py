@@ -9,8 +9,8 @@ import torch
 from huggingface_hub import ModelCard
 from isolated import python
 from test_publish import files_of, publish
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
+from toy_encoders import save_bert
+from transformers import AutoModel
 
 from mise_hf import MiseAligner, MiseAlignerConfig
 from mise_hf.features.encoders import load_audio_encoder, load_text_encoder
@@ -24,17 +24,7 @@ TEXTS = ["a b", "c"]
 @pytest.fixture
 def text_encoder(tmp_path):
     """A BERT of random weights and 8 dimensions that knows three words."""
-    folder = tmp_path / "tiny-bert"
-    vocabulary = {token: place for place, token in enumerate(["[PAD]", "[UNK]", "a", "b", "c"])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
-    ).save_pretrained(folder)
-    torch.manual_seed(2)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(**sizes, vocab_size=5)).save_pretrained(folder)
-    return folder
+    return save_bert(tmp_path / "tiny-bert", "abc", seed=2)
 
 
 @pytest.fixture

@@ -35,11 +35,11 @@ from mise_hf.benchmark.plain import (
     save_head,
     tune_plain,
 )
+from mise_hf.benchmark.sharing import train_shared
 from mise_hf.benchmark.summary import prediction_rows, summarise
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.arguments import GeneratorArguments
-from mise_hf.training.generator import train_generator
 from mise_hf.training.rows import check_trainable, rows_in_encoder_space, training_corpora
 
 FOLDS, STEPS = 5, 500
@@ -229,14 +229,8 @@ def train_source(
     train: FeatureTable, plain: TunedPlain, *, licence: str = "unstated", seed: int, steps: int
 ) -> MiseGenerator:
     """Where the synthetic rows come from: a generator of these training rows, in the encoder space."""
-    arguments = GeneratorArguments(steps=steps, seed=seed)
-    return train_generator(
-        rows_in_encoder_space(train, plain.layers, arguments.feature_size),
-        arguments,
-        label_names=train.label_names,
-        fingerprint=train.fingerprint,
-        corpora=training_corpora(train, licence),
-    )
+    arguments = GeneratorArguments(steps=steps, seed=seed, layers=list(plain.layers))
+    return train_shared(train, arguments, licence=licence)
 
 
 def draw(generator: MiseGenerator, wanted: np.ndarray, seed: int) -> torch.Tensor:
