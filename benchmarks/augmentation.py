@@ -16,9 +16,10 @@ from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, train_s
 from mise_hf.benchmark.study import Plan, run_study
 from mise_hf.benchmark.tables import as_markdown, contrast, foretelling, recall_of, study_table
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.generator import make_generator
-from mise_hf.training.rows import rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import rows_in_encoder_space
 
 RESULTS = Path(__file__).parent / "results"
 LICENCES = {"emodb": "CC0-1.0", "ravdess": "CC BY-NC-SA 4.0"}

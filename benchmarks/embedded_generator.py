@@ -13,12 +13,13 @@ import torch
 from mise_hf.benchmark.measures import measure_memorisation
 from mise_hf.benchmark.plain import project
 from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.features.provenance import training_corpora
 from mise_hf.metrics.mise_quality.carried import carried_information
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.pretrained import DATA, EMODB_GENERATOR
 from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import train_generator
-from mise_hf.training.rows import TrainingRows, rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import TrainingRows, rows_in_encoder_space
 
 # Three layers and 192 components: the whole file stays under 4 MB.
 ARGUMENTS = GeneratorArguments(

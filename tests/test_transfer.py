@@ -9,11 +9,12 @@ import torch
 from mise_hf import SyntheticFeatures
 from mise_hf.adaptation import Prior, Settings, log_posterior, posterior_of
 from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.pretrained import load_generator
 from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import make_generator
-from mise_hf.training.rows import rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer, prior_of
 
 NAMES = ("anger", "fear", "joy")

@@ -39,7 +39,7 @@ from mise_hf.benchmark.plain import BEST, save_head
 from mise_hf.benchmark.sharing import ALONE, run_sharing_cell, train_site
 from mise_hf.benchmark.summary import prediction_rows, summarise
 from mise_hf.features import FeatureTable, load_embedded
-from mise_hf.training.rows import training_corpora
+from mise_hf.features.provenance import training_corpora
 
 CORPUS = "emodb"
 LICENCE = "CC0-1.0"

@@ -26,6 +26,7 @@ from mise_hf.adaptation import (
 )
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
@@ -167,7 +168,7 @@ def adapt(generator: MiseGenerator, transfer: Transfer, table: FeatureTable) -> 
     borrowed = [there.get(name, 0) for name in transfer.names]
     config.id2label = dict(enumerate(transfer.names))
     config.label2id = {name: label for label, name in config.id2label.items()}
-    config.training_corpora = [*(config.training_corpora or []), *_heard(table)]
+    config.training_corpora = [*(config.training_corpora or []), *training_corpora(table, "unstated")]
     adapted = MiseGenerator(cast(MiseGeneratorConfig, config))
     old, new = generator.state_dict(), adapted.state_dict()
     weights = {name: old[name].clone() for name in new}
@@ -187,11 +188,6 @@ def adapt(generator: MiseGenerator, transfer: Transfer, table: FeatureTable) -> 
     within = torch.from_numpy(transfer.posterior.covariance).diagonal()
     adapted.feature_scale.copy_((means.var(0, correction=0) + within).sqrt())
     return adapted.eval()
-
-
-def _heard(table: FeatureTable) -> list[dict]:
-    speakers = sorted(map(str, set(table.speakers)))
-    return [{"name": table.corpus, "licence": "unstated", "speakers": speakers, "utterances": len(table)}]
 
 
 def _linear_map(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -18,9 +18,10 @@ from mise_hf.benchmark.study import Plan, run_study, study_folds
 from mise_hf.benchmark.tables import as_markdown, contrast, recall_of, study_table
 from mise_hf.cli import main
 from mise_hf.commands.benchmark import as_results
+from mise_hf.features.provenance import training_corpora
 from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import make_generator
-from mise_hf.training.rows import rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import rows_in_encoder_space
 
 
 def hard_table(seed=0, speakers=6, noise=5.0, corpus="toy"):

@@ -24,18 +24,13 @@ from mise_hf.benchmark.measures import (
 )
 from mise_hf.benchmark.plain import Choice, TunedPlain, fit_plain, project, tune_plain
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.aligner import train_aligner
 from mise_hf.training.arguments import AlignerArguments, GeneratorArguments
 from mise_hf.training.generator import make_generator, train_generator
-from mise_hf.training.rows import (
-    TrainingRows,
-    aligned_fingerprint,
-    rows_in_aligned_space,
-    rows_in_encoder_space,
-    training_corpora,
-)
+from mise_hf.training.rows import TrainingRows, aligned_fingerprint, rows_in_aligned_space, rows_in_encoder_space
 
 # The paper's chain is MISE: aligner, then a generator of its audio_embeds conditioned on its text_embeds.
 LABEL_ONLY, MISE, MISE_ENCODER = "label-only GAN", "MISE", "MISE in the encoder space"

@@ -6,10 +6,11 @@ import torch
 from mise_hf.benchmark.foreign import GAUSSIAN, REAL, ForeignRows, foreign_rows, run_foreign_cell
 from mise_hf.benchmark.plain import BEST
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import train_generator
-from mise_hf.training.rows import rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import rows_in_encoder_space
 
 # A generator that is to be shared has all layers side by side, since the taker's best is not known, and tells speakers
 # apart, so that the taker learns how far people disagree.

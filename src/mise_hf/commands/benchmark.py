@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
     from mise_hf.benchmark.plain import BEST
     from mise_hf.benchmark.study import Plan, default_workers, run_study
     from mise_hf.benchmark.tables import as_markdown, study_table
+    from mise_hf.features.provenance import training_corpora
     from mise_hf.pretrained import load_generator
-    from mise_hf.training.rows import load_table, training_corpora
+    from mise_hf.training.rows import load_table
 
     table = load_table(args.features, [])
     unknown = sorted(set(args.minority) - set(table.label_names))

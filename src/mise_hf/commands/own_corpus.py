@@ -38,9 +38,10 @@ from mise_hf.benchmark.plain import (
 from mise_hf.benchmark.sharing import train_shared
 from mise_hf.benchmark.summary import prediction_rows, summarise
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.arguments import GeneratorArguments
-from mise_hf.training.rows import check_trainable, rows_in_encoder_space, training_corpora
+from mise_hf.training.rows import check_trainable, rows_in_encoder_space
 
 FOLDS, STEPS = 5, 500
 # Encoder layers that are pooled, evenly spread: the last is seldom the best, and each costs a tuning.

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseAlignerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner, MiseAlignerOutput
 from mise_hf.training.aligner_inputs import AlignerInputs, PooledInputs
@@ -20,7 +21,7 @@ from mise_hf.training.end_to_end import close_aligner, inputs_digest, make_open_
 from mise_hf.training.loop import run_quietly, run_training
 from mise_hf.training.open_encoders import quieten
 from mise_hf.training.parts import BatchParts, seed_dropout, set_dropout_seed, use_part_dropout
-from mise_hf.training.rows import audio_states, load_table, table_digest, training_corpora
+from mise_hf.training.rows import audio_states, load_table, table_digest
 from mise_hf.training.run_folder import open_run
 from mise_hf.training.sampling import BalancedSampler, step_generator
 from mise_hf.training.updates import MeanMetrics, Updates, trainable

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseSerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -28,7 +29,6 @@ from mise_hf.training.rows import (
     rows_in_encoder_space,
     rows_in_space_of,
     table_digest,
-    training_corpora,
 )
 from mise_hf.training.run_folder import open_run
 from mise_hf.training.sampling import BalancedSampler, step_generator

@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 from mise_hf.corpora.prepared import read_prepared
 from mise_hf.features.encoders import weights_sha256
 from mise_hf.features.fingerprint import POOLING
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.training.aligner_inputs import RawInputs
 from mise_hf.training.arguments import AlignerArguments
 from mise_hf.training.open_encoders import close_encoder, open_encoder
-from mise_hf.training.rows import check_trainable, training_corpora
+from mise_hf.training.rows import check_trainable
 
 
 def read_inputs(arguments: AlignerArguments) -> RawInputs:

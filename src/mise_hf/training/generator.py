@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -37,7 +38,6 @@ from mise_hf.training.rows import (
     rows_in_aligned_space,
     rows_in_encoder_space,
     table_digest,
-    training_corpora,
 )
 from mise_hf.training.run_folder import open_run
 from mise_hf.training.sampling import step_generator

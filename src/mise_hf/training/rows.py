@@ -214,15 +214,3 @@ def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dic
             known["speakers"] = sorted({*known["speakers"], *corpus["speakers"]})
             known["utterances"] = max(known["utterances"], corpus["utterances"])
     return list(merged.values())
-
-
-def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
-    """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
-    return [
-        {
-            "name": table.corpus,
-            "licence": licence,
-            "speakers": sorted(map(str, set(table.speakers))),
-            "utterances": len(table),
-        }
-    ]
