@@ -122,7 +122,7 @@ def _check(
 
 
 def stream_corpora(index: StreamIndex, licence: str) -> list[dict[str, Any]]:
-    """As `rows.training_corpora`: what a checkpoint records of the rows it has seen."""
+    """As `features.provenance.training_corpora`: what a checkpoint records of the rows it has seen."""
     return [
         {"name": index.corpus, "licence": licence, "speakers": index.speakers, "utterances": len(index)},
     ]
