@@ -27,7 +27,8 @@ def start(launcher, source, out, encoder, *more):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # Unbuffered, as in most containers: there the lines of two processes can mix.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
     )
 
 

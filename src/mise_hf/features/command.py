@@ -106,13 +106,15 @@ def run(args: argparse.Namespace) -> int:
     )
     rate = 1 / max(result.wall_seconds, 1e-9)
     counts = {"rows": result.rows, "rejected": len(result.rejected), "audio_seconds": result.audio_seconds}
-    print(
+    told = (
         json.dumps({**counts, "wall_seconds": result.wall_seconds, "folder": str(result.folder)})
         if args.json
         else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
-        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s",
-        flush=True,
+        f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
     )
+    # In one piece with its line end: with PYTHONUNBUFFERED `print` writes two, and another process's line falls between.
+    sys.stdout.write(f"{told}\n")
+    sys.stdout.flush()
     if launch.wait is not None and not part:
         # A launcher ends the others as soon as one process ends with a status other than 0: all have told by now.
         launch.wait()
