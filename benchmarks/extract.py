@@ -117,7 +117,8 @@ def rank(prepared, out, encoder_path):
     before = psutil.Process().memory_info().rss
     timed = whole(encoder, prepared, out, launch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps([timed.clock, timed.cpu, (peak - before) / 2**20]), flush=True)
+    # In one piece with its line end, or the lines of two processes can mix.
+    sys.stdout.write(json.dumps([timed.clock, timed.cpu, (peak - before) / 2**20]) + "\n")
 
 
 def launched(prepared, out, encoder_path, processes):
