@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from mise_hf import SyntheticFeatures
-from mise_hf.adaptation import Prior, Settings, log_posterior, posterior_of
 from mise_hf.features import FeatureTable, load_embedded
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -16,6 +15,7 @@ from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import make_generator
 from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer, prior_of
+from mise_hf.transfer.adaptation import Prior, Settings, log_posterior, posterior_of
 
 NAMES = ("anger", "fear", "joy")
 PRINT = {"audio_encoder": {"id": "toy", "weights_sha256": "0"}, "pooling": "mean+std", "sampling_rate": 16000}
@@ -77,7 +77,7 @@ def test_a_few_rows_and_a_generator_beat_the_few_rows_alone(source):
 def test_the_adapted_checkpoint_makes_what_the_posterior_says(source, tmp_path):
     few, _ = few_and_many(("joy", "anger", "boredom"))
     transfer = fit_transfer(source, few, seed=0)
-    adapt(source, transfer, few).save_pretrained(tmp_path)
+    adapt(source, transfer).save_pretrained(tmp_path)
     adapted = MiseGenerator.from_pretrained(tmp_path)
     asked = ["boredom"] * 20000
     made = adapted.generate(asked, generator=torch.Generator().manual_seed(0)).features.double().numpy()

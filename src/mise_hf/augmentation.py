@@ -103,6 +103,7 @@ class SyntheticFeatures:
         *,
         target: FeatureTable | None = None,
         label_map: Mapping[str, str] | None = None,
+        unlabelled: FeatureTable | None = None,
         seed: int,
         **options: Any,
     ) -> "SyntheticFeatures":
@@ -114,6 +115,8 @@ class SyntheticFeatures:
                 them (`mise_hf.transfer`): it then makes the target's emotions, in the space of `dataset`. None takes
                 the generator as it is.
             label_map: the generator's name of an emotion -> the target's, where they differ.
+            unlabelled: more rows of the target's training speakers, whose labels are not looked at; how much they
+                count, down to nothing, is chosen inside.
             seed: of every draw.
             options: as in `SyntheticFeatures`.
 
@@ -122,11 +125,11 @@ class SyntheticFeatures:
         """
         generator = load_generator(name)
         if target is None:
-            if label_map is not None:
-                raise ValueError("label_map is given without target; wanted both, or neither")
+            if label_map is not None or unlabelled is not None:
+                raise ValueError("label_map or unlabelled is given without target; wanted target too")
             return cls(generator, seed=seed, **options)
-        transfer = fit_transfer(generator, target, label_map=label_map, seed=seed)
-        return cls(adapt(generator, transfer, target), fingerprint=target.fingerprint, seed=seed, **options)
+        transfer = fit_transfer(generator, target, label_map=label_map, unlabelled=unlabelled, seed=seed)
+        return cls(adapt(generator, transfer), fingerprint=target.fingerprint, seed=seed, **options)
 
     def dataset(self, table: FeatureTable) -> Dataset:
         """Utterances in the generator's encoder space, as rows that this object augments: id, label, speaker, features.

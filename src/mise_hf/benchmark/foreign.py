@@ -121,7 +121,7 @@ def _adapted(
     measure: bool,
 ) -> None:
     transfer = fit_transfer(generator, train, seed=seed)
-    adapted = adapt(generator, transfer, train)
+    adapted = adapt(generator, transfer)
     labels = np.repeat(np.arange(len(train.label_names)), ROWS_OF_A_CLASS)
     made = adapted.generate(torch.from_numpy(labels), generator=torch.Generator().manual_seed(seed)).features.numpy()
     features = adapted.space.project(torch.from_numpy(test.layer(adapted.config.state_layers))).numpy()

@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
         f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
     )
-    # In one piece with its line end: with PYTHONUNBUFFERED `print` writes two, and another process's line falls between.
+    # In one piece with its line end: unbuffered, `print` writes two, and another process's line may fall between.
     sys.stdout.write(f"{told}\n")
     sys.stdout.flush()
     if launch.wait is not None and not part:

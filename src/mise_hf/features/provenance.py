@@ -2,6 +2,8 @@
 
 from mise_hf.features.table import FeatureTable
 
+UNSTATED = "unstated"
+
 
 def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
     """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
@@ -13,3 +15,22 @@ def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
             "utterances": len(table),
         }
     ]
+
+
+def merged_corpora(corpora: list[dict]) -> list[dict]:
+    """One entry a corpus and licence, with the speakers of all; a licence that is not stated joins one that is.
+
+    Args:
+        corpora: entries of `training_corpora`, of rows that were seen once each.
+    """
+    merged: list[dict] = []
+    for corpus in sorted(corpora, key=lambda entry: entry.get("licence") == UNSTATED):
+        wanted = corpus.get("licence")
+        for entry in merged:
+            if entry.get("name") == corpus.get("name") and wanted in (entry.get("licence"), UNSTATED):
+                entry["speakers"] = sorted({*entry.get("speakers", ()), *corpus.get("speakers", ())})
+                entry["utterances"] = entry.get("utterances", 0) + corpus.get("utterances", 0)
+                break
+        else:
+            merged.append(dict(corpus))
+    return merged

@@ -102,7 +102,9 @@ class FeatureTable:
         if self.audio_states is None or absent or not numbers:
             raise ValueError(f"layer {number} is not in the table; it holds the audio layers {list(self.audio_layers)}")
         places = [self.audio_layers.index(wanted) for wanted in numbers]
-        return self.audio_states[:, places].reshape(len(self), -1).astype(np.float32)
+        return (
+            self.audio_states[:, places].reshape(len(self), len(places) * self.audio_states.shape[2]).astype(np.float32)
+        )
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str]) -> "FeatureTable":

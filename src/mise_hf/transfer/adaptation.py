@@ -8,7 +8,7 @@ prior's strength by empirical Bayes, and a within-class covariance of residuals 
 closed form, in the generator's own feature space. Pure functions of arrays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,37 @@ class Posterior:
     covariance: np.ndarray
 
 
+@dataclass(frozen=True)
+class Pull:
+    """The prior of the class means, as it acts on means of rows.
+
+    Attributes:
+        shared: pairs of the target's class number and the prior's.
+        prior: whose means pull.
+        spread: of the target's means about the prior's, float (dim, dim).
+        scatter: of a row about its class mean, float (dim, dim).
+    """
+
+    shared: list[tuple[int, int]]
+    prior: Prior
+    spread: np.ndarray
+    scatter: np.ndarray
+
+    def __call__(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Maximum a posteriori means of means float (classes, dim) of `counts` (classes,) rows each."""
+        means = means.copy()
+        for label, there in self.shared:
+            gain = np.linalg.solve(self.spread + self.scatter / counts[label], means[label] - self.prior.means[there])
+            means[label] = self.prior.means[there] + self.spread @ gain
+        return means
+
+
+def without_means(prior: Prior) -> Prior:
+    """The prior with its emotions all at one place: for rows that it was made of, which may not count twice."""
+    centre = np.broadcast_to(prior.means.mean(0), prior.means.shape)
+    return replace(prior, means=centre, speaker_covariance=np.eye(len(prior.covariance)))
+
+
 def posterior_of(
     prior: Prior, features: np.ndarray, labels: np.ndarray, names: tuple[str, ...], settings: Settings
 ) -> Posterior:
@@ -102,23 +133,34 @@ def posterior_means(
     Raises:
         ValueError: for a class without a row, or no emotion in common.
     """
+    pull = pull_of(prior, features, labels, names, trust)
+    return pull(class_means(features, labels, len(names)), np.bincount(labels, minlength=len(names)))
+
+
+def class_means(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Mean of the rows of each class, float (classes, dim)."""
+    return np.stack([features[labels == label].mean(0) for label in range(classes)])
+
+
+def pull_of(prior: Prior, features: np.ndarray, labels: np.ndarray, names: tuple[str, ...], trust: float) -> Pull:
+    """The strength of the prior's pull by empirical Bayes; arguments and errors as in `posterior_of`.
+
+    Raises:
+        ValueError: for a class without a row, or no emotion in common.
+    """
     dim, classes = features.shape[1], len(names)
     counts = np.bincount(labels, minlength=classes)
     if (counts == 0).any():
         absent = [names[label] for label in np.flatnonzero(counts == 0)]
         raise ValueError(f"no training row for {absent}; wanted at least one for each of {list(names)}")
     shared = shared_emotions(prior, names)
-    means = np.stack([features[labels == label].mean(0) for label in range(classes)])
+    means = class_means(features, labels, classes)
     noise = ((features - means[labels]) ** 2).sum() / max(len(features) - classes, 1) / dim
     # Squared distance to the prior's mean, less what the noise of a mean of few rows explains.
     apart = [((means[label] - prior.means[there]) ** 2).sum() / dim - noise / counts[label] for label, there in shared]
     disagreement = max(float(np.mean(apart)), LEAST_DISAGREEMENT * noise) / trust
     spread = disagreement * _with_isotropic(prior.speaker_covariance, ISOTROPIC_SPEAKERS)
-    scatter = noise * _with_isotropic(prior.covariance, ISOTROPIC_NOISE)
-    for label, there in shared:
-        gain = np.linalg.solve(spread + scatter / counts[label], means[label] - prior.means[there])
-        means[label] = prior.means[there] + spread @ gain
-    return means
+    return Pull(shared, prior, spread, noise * _with_isotropic(prior.covariance, ISOTROPIC_NOISE))
 
 
 def shared_emotions(prior: Prior, names: tuple[str, ...]) -> list[tuple[int, int]]:

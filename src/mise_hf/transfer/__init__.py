@@ -1,0 +1,9 @@
+"""A generator of another corpus, moved to the rows of a target: what it believes, what few rows make of it.
+
+May import features and models. `adaptation` and `unlabelled` are functions of arrays, `space` places one corpus's
+states in another's space, `choice` picks the settings inside, and `checkpoint` ties them to a generator and back.
+"""
+
+from mise_hf.transfer.checkpoint import Transfer, adapt, fit_transfer, prior_of
+
+__all__ = ["Transfer", "adapt", "fit_transfer", "prior_of"]
