@@ -8,7 +8,7 @@ import torch
 
 from mise_hf import SyntheticFeatures
 from mise_hf.features import FeatureTable, load_embedded
-from mise_hf.features.provenance import training_corpora
+from mise_hf.features.provenance import merged_corpora, training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.pretrained import load_generator
 from mise_hf.training.arguments import GeneratorArguments
@@ -16,6 +16,7 @@ from mise_hf.training.generator import make_generator
 from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer, prior_of
 from mise_hf.transfer.adaptation import Prior, Settings, log_posterior, posterior_of
+from mise_hf.transfer.unlabelled import Unlabelled, posterior_with_unlabelled
 
 NAMES = ("anger", "fear", "joy")
 PRINT = {"audio_encoder": {"id": "toy", "weights_sha256": "0"}, "pooling": "mean+std", "sampling_rate": 16000}
@@ -173,3 +174,84 @@ def test_the_packages_own_generator_serves_another_corpus(tmp_path):
     assert accuracy(other, found) > 0.85
     with pytest.raises(ValueError, match="no generator that loads"):
         load_generator(tmp_path)
+
+
+def clouds(rows, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % 2
+    return rng.normal(size=(rows, 4)) + 3.0 * np.eye(4)[labels], labels
+
+
+def test_rows_without_a_label_bring_the_means_home():
+    truth = 3.0 * np.eye(4)[:2]
+    prior = Prior(("a", "b"), truth + 1.5, np.eye(4), np.eye(4))
+    few, labels = clouds(4, seed=1)
+    many, _ = clouds(600, seed=2)
+    settings = Settings(1.0, 0.3, 0.1)
+    off = [
+        np.abs(
+            posterior_with_unlabelled(prior, few, labels, ("a", "b"), settings, many, Unlabelled(weight, 1.0)).means
+            - truth
+        ).max()
+        for weight in (0.0, 0.3, 1.0)
+    ]
+    assert off[2] < 0.25 and off[1] < 0.5 * off[0] and off[0] > 0.5
+
+
+def test_without_weight_or_rows_the_posterior_is_that_of_the_labels():
+    prior = Prior(("a", "b"), np.zeros((2, 4)), np.eye(4), np.eye(4))
+    few, labels = clouds(10, seed=1)
+    settings = Settings(1.0, 0.3, 0.1)
+    plain = posterior_of(prior, few, labels, ("a", "b"), settings)
+    for rows, weight in ((clouds(50, seed=2)[0], 0.0), (np.zeros((0, 4)), 1.0)):
+        same = posterior_with_unlabelled(prior, few, labels, ("a", "b"), settings, rows, Unlabelled(weight, 1.0))
+        assert np.array_equal(same.means, plain.means) and np.array_equal(same.covariance, plain.covariance)
+
+
+def test_sure_rows_without_a_label_count_as_labelled_ones_of_their_weight():
+    """Where the emotions lie far apart, a weight of one is what the labels would have said."""
+    few, labels = clouds(8, seed=1)
+    more, truth = clouds(40, seed=2)
+    few, more = few + 40.0 * np.eye(4)[labels], more + 40.0 * np.eye(4)[truth]
+    # A prior that does not pull: whatever it says, the rows decide.
+    prior, settings = Prior(("a", "b"), np.zeros((2, 4)), np.eye(4), np.eye(4)), Settings(1e-9, 0.0, 0.05)
+    found = posterior_with_unlabelled(prior, few, labels, ("a", "b"), settings, more, Unlabelled(1.0, 1.0))
+    told = posterior_of(prior, np.concatenate([few, more]), np.concatenate([labels, truth]), ("a", "b"), settings)
+    assert np.allclose(found.means, told.means, atol=1e-4)
+    assert np.allclose(found.covariance, told.covariance, atol=1e-3)
+
+
+def test_unlabelled_clips_are_chosen_or_left_by_held_out_speakers(source):
+    few, _ = few_and_many()
+    more = corpus("target", speakers=8, each=60, seed=5, shift=2.0, noise=1.6)
+    test = corpus("others", speakers=8, each=60, seed=6, shift=2.0, noise=1.6)
+    alone, helped = (fit_transfer(source, few, unlabelled=rows, seed=0) for rows in (None, more))
+    assert alone.unlabelled.weight == 0
+    assert accuracy(test, helped.log_posterior(test, (3,))) >= accuracy(test, alone.log_posterior(test, (3,))) - 0.01
+    told = replace(more, labels=np.zeros_like(more.labels))
+    blind = fit_transfer(source, few, unlabelled=told, seed=0)
+    assert np.array_equal(blind.posterior.means, helped.posterior.means)
+    noise = np.random.default_rng(0).normal(size=more.audio_states.shape).astype("float32") * 30
+    assert fit_transfer(source, few, unlabelled=replace(more, audio_states=noise), seed=0).unlabelled.weight == 0
+    heard = {entry["name"]: entry for entry in adapt(source, helped).config.training_corpora}
+    assert heard["target"]["utterances"] == len(few) + len(more)
+
+
+def test_a_generators_own_rows_are_no_prior_for_themselves(source):
+    table = corpus("source", speakers=10, each=60)
+    own = fit_transfer(source, table, own=True, seed=0)
+    assert np.abs(own.posterior.means).max() > 0.1 and np.ptp(own.prior.means, axis=0).max() > 0.1
+    heard = adapt(source, own).config.training_corpora
+    assert [(entry["name"], entry["utterances"]) for entry in heard] == [("source", len(table))]
+
+
+def test_one_entry_a_corpus_and_licence():
+    entry = {"name": "x", "licence": "cc0-1.0", "speakers": ["b"], "utterances": 2}
+    other = {"name": "x", "licence": "unstated", "speakers": ["a", "b"], "utterances": 3}
+    merged = merged_corpora([other, entry, {**entry, "licence": "mit"}, {**entry, "name": "y"}])
+    assert [(one["name"], one["licence"], one["utterances"]) for one in merged] == [
+        ("x", "cc0-1.0", 5),
+        ("x", "mit", 2),
+        ("y", "cc0-1.0", 2),
+    ]
+    assert merged[0]["speakers"] == ["a", "b"] and entry["utterances"] == 2
