@@ -81,6 +81,7 @@ def run_foreign_cell(
     *,
     seed: int,
     measure: bool = True,
+    development: FeatureTable | None = None,
 ) -> ForeignResult:
     """Train and test every method.
 
@@ -91,6 +92,7 @@ def run_foreign_cell(
         controls: see `foreign_rows`.
         seed: of every draw.
         measure: take I(c; h) and carried information of the adapted generators' rows.
+        development: rows of the corpus's own split that the plain classifier is chosen on.
 
     Raises:
         ValueError: where training, or a generator, has seen a test speaker or clip.
@@ -99,7 +101,7 @@ def run_foreign_cell(
     for generator in [*generators.values(), *(control.generator for control in controls)]:
         require_unseen_speakers(generator.config.training_corpora, test)
     result = ForeignResult()
-    plain = tune_plain(train, seed)
+    plain = tune_plain(train, seed, development)
     result.predictions[BEST] = plain.predict(test, seed)[BEST]
     result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
     for name, generator in generators.items():

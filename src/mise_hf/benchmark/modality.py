@@ -21,12 +21,23 @@ def as_modality(table: FeatureTable, modality: Modality) -> FeatureTable:
     if modality not in get_args(Modality):
         raise ValueError(f"modality is {modality!r}; wanted one of {', '.join(get_args(Modality))}")
     if modality == "audio":
+        if table.audio_states is None:
+            raise ValueError("modality is 'audio' and the features hold no audio_states; wanted --modality text")
         return table
     text = table.text_states
     if text is None:
         raise ValueError(f"modality is {modality!r} and the features hold no text_states; wanted --text-encoder")
     if modality == "text":
-        return replace(table, audio_states=text, audio_layers=table.text_layers, text_states=None, text_layers=())
+        # As of text alone: nothing in it was heard.
+        read = {**table.fingerprint, "audio_encoder": None}
+        return replace(
+            table,
+            audio_states=text,
+            audio_layers=table.text_layers,
+            text_states=None,
+            text_layers=(),
+            fingerprint=read,
+        )
     if table.audio_states is None:
         raise ValueError("modality is 'both' and the features hold no audio_states; wanted a corpus with audio")
     last = np.repeat(text[:, -1:], len(table.audio_layers), axis=1)

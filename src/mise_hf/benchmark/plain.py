@@ -108,10 +108,34 @@ def inner_folds(table: FeatureTable) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def choose_layers(table: FeatureTable) -> tuple[int, ...]:
+def inner_splits(
+    table: FeatureTable, development: FeatureTable | None = None
+) -> list[tuple[FeatureTable, FeatureTable]]:
+    """Where choices are made: fitted on the first table, scored on the second.
+
+    Args:
+        table: training rows.
+        development: of the corpus's own split: the one table to score on, in place of inner folds of speakers.
+
+    Raises:
+        ValueError: where no inner fold has every class in its training part.
+    """
+    if development is not None:
+        return [(table, development)]
+    folds = inner_folds(table)
+    if not folds:
+        raise ValueError(
+            f"every inner fold lacks a class: {len(table)} rows, {len(set(table.speakers))} speakers; wanted more rows"
+        )
+    return [(table.select(fit), table.select(held)) for fit, held in folds]
+
+
+def choose_layers(table: FeatureTable, development: FeatureTable | None = None) -> tuple[int, ...]:
     """The encoder layer, or all of them side by side, with the best inner UAR of shrinkage LDA at 0.5."""
     offered = dict.fromkeys([*((layer,) for layer in table.audio_layers), tuple(table.audio_layers)])
-    scores = {layers: tune(table, layers, "lda", 0, settings=(0.5,)).inner_uar for layers in offered}
+    scores = {
+        layers: tune(table, layers, "lda", 0, settings=(0.5,), development=development).inner_uar for layers in offered
+    }
     return max(scores, key=lambda layers: scores[layers])
 
 
@@ -121,23 +145,20 @@ def tune(
     family: Family,
     seed: int,
     settings: tuple[float, ...] | None = None,
+    development: FeatureTable | None = None,
 ) -> Choice:
-    """The setting with the best UAR pooled over the inner folds; scaler and components are refitted in each.
+    """The setting with the best UAR pooled over `inner_splits`; scaler and components are refitted in each.
 
     Raises:
         ValueError: where no inner fold has every class in its training part.
     """
-    folds = inner_folds(table)
-    if not folds:
-        raise ValueError(
-            f"every inner fold lacks a class: {len(table)} rows, {len(set(table.speakers))} speakers; wanted more rows"
-        )
+    splits = inner_splits(table, development)
     settings = settings or SETTINGS[family]
     predictions: dict[float, list[np.ndarray]] = {setting: [] for setting in settings}
-    truth = np.concatenate([table.labels[held] for _, held in folds])
-    for fit, held in folds:
-        rows = rows_in_encoder_space(table.select(fit), layers, COMPONENTS)
-        test = project(rows, table.layer(layers)[held])
+    truth = np.concatenate([held.labels for _, held in splits])
+    for fit, held in splits:
+        rows = rows_in_encoder_space(fit, layers, COMPONENTS)
+        test = project(rows, held.layer(layers))
         for setting in settings:
             predict = fit_plain(family, setting, rows.features.numpy(), rows.labels.numpy(), seed)
             predictions[setting].append(predict(test))
@@ -204,10 +225,10 @@ def _row_per_class(values: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.zeros_like(values), values]) if len(values) == 1 else values
 
 
-def tune_plain(train: FeatureTable, seed: int) -> TunedPlain:
-    """Choose the encoder layers, then each family's setting, inside the training speakers."""
-    layers = choose_layers(train)
-    choices = [tune(train, layers, family, seed) for family in SETTINGS]
+def tune_plain(train: FeatureTable, seed: int, development: FeatureTable | None = None) -> TunedPlain:
+    """Choose the encoder layers, then each family's setting, inside the training speakers or on development rows."""
+    layers = choose_layers(train, development)
+    choices = [tune(train, layers, family, seed, development=development) for family in SETTINGS]
     return TunedPlain(layers, choices, rows_in_encoder_space(train, layers, COMPONENTS))
 
 

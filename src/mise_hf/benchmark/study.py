@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,16 +17,19 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from mise_hf.benchmark.folds import cut_classes, draw_share, speaker_folds
+from mise_hf.benchmark.folds import FEWEST_OF_A_CLASS, cut_classes, draw_share, require_unseen, speaker_folds
 from mise_hf.benchmark.foreign import ForeignRows, run_foreign_cell
-from mise_hf.benchmark.in_corpus import run_cell
 from mise_hf.benchmark.modality import Modality, as_modality
+from mise_hf.benchmark.official import Split, apart_unknown, official_splits
+from mise_hf.benchmark.place import Recipe
+from mise_hf.benchmark.standardise import Standardise, standardise
+from mise_hf.benchmark.study_cell import method_names, run_study_cell
 from mise_hf.benchmark.summary import prediction_rows
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 
-Folds = Literal["speaker", "session"]
+Folds = Literal["speaker", "session", "official"]
 SPEAKER_FOLDS = 5
 SETTINGS, CELLS = "settings.json", "cells"
 
@@ -38,13 +41,17 @@ class Plan:
     Attributes:
         shares: of the training clips, each more than 0, up to 1.
         seeds: of draws and trainings; a cell for each.
-        folds: "speaker" (five groups of speakers, or one each) or "session" (one session left out).
+        folds: "speaker" (five groups of speakers, or one each), "session" (one session left out) or "official" (the
+            corpus's own folds or partitions, see `mise_hf.benchmark.official`).
         modality: "audio", "text" or "both" (side by side).
         in_corpus: run the in-corpus methods too, not only pretrained generators.
         steps: optimiser steps of each in-corpus generator.
         minority: emotions that are cut, in training, to `minority_share` of their clips.
         minority_share: see there.
         licence: of the corpus.
+        methods: of the in-corpus methods those to run beside the plain classifiers; all where empty.
+        measure: what synthetic rows carry, and I(c; h) of them: half a minute a cell.
+        standardise: "speaker" for states standardised speaker by speaker, which is transductive.
     """
 
     shares: tuple[float, ...]
@@ -56,6 +63,9 @@ class Plan:
     minority: tuple[str, ...] = ()
     minority_share: float = 0.1
     licence: str = "unstated"
+    methods: tuple[str, ...] = ()
+    standardise: Standardise = "none"
+    measure: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,11 +83,23 @@ class Cell:
 
 
 def study_folds(table: FeatureTable, plan: Plan) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Row numbers of training and test of each fold.
+    """Row numbers of training and test of each fold; errors as `study_splits`."""
+    return [(split.train, split.test) for split in study_splits(table, plan)]
+
+
+def study_splits(table: FeatureTable, plan: Plan) -> list[Split]:
+    """Row numbers of training, test and (of official partitions) development of each fold.
 
     Raises:
-        ValueError: for sessions that the corpus does not have, or a speaker in two sessions.
+        ValueError: for sessions or official folds that the corpus does not have, or a speaker in two sessions.
     """
+    if plan.folds == "official":
+        return official_splits(apart_unknown(table))
+    none = np.empty(0, dtype=np.int64)
+    return [Split(fit, held, none) for fit, held in _folds_of_people(table, plan)]
+
+
+def _folds_of_people(table: FeatureTable, plan: Plan) -> list[tuple[np.ndarray, np.ndarray]]:
     if plan.folds == "speaker":
         return list(speaker_folds(table.speakers, min(SPEAKER_FOLDS, len(set(table.speakers)))))
     sessions = sorted(set(map(str, table.sessions)) - {""})
@@ -98,6 +120,7 @@ def run_study(
     generators: dict[str, MiseGenerator] | None = None,
     controls: Sequence[ForeignRows] = (),
     workers: int = 1,
+    planted: Mapping[str, Recipe] | None = None,
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Run what is missing and read everything.
 
@@ -108,50 +131,73 @@ def run_study(
         generators: pretrained elsewhere, by the name of their method.
         controls: of `foreign_rows`.
         workers: processes.
+        planted: further in-corpus recipes by name, see `run_study_cell`.
 
     Returns:
         Predictions (one row a method, cell and utterance), and what each cell chose and measured.
 
     Raises:
-        ValueError: where `out` holds another study, or a generator's features were made in another way.
+        ValueError: where `out` holds another study, a generator's features were made in another way, or a fold trains
+            on no row of an emotion.
     """
     table = as_modality(table, plan.modality)
+    if plan.folds == "official":
+        table = apart_unknown(table)
     generators = generators or {}
     if plan.modality != "audio" and (generators or controls):
         raise ValueError(f"modality is {plan.modality!r}; wanted 'audio' with generators pretrained elsewhere")
     for name, generator in generators.items():
         theirs = generator.config.feature_fingerprint or {}
         require_same(table.fingerprint, theirs, AUDIO_PARTS, our_name="the features", their_name=name)
-    folds = study_folds(table, plan)
-    _claim(out, table, plan, generators, controls)
-    cells = [Cell(share, fold, seed) for seed in plan.seeds for share in plan.shares for fold in range(len(folds))]
+    splits = study_splits(table, plan)
+    for split in splits:
+        _check_split(table, split)
+    _claim(out, table, plan, generators, controls, planted or {})
+    # After the check: standardised by two speakers, a copied clip is no longer equal to itself.
+    table = standardise(table, plan.standardise)
+    cells = [Cell(share, fold, seed) for seed in plan.seeds for share in plan.shares for fold in range(len(splits))]
     missing = [cell for cell in cells if not _record(out, cell).is_file()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=context, initializer=_one_thread) as pool:
-        jobs = [
-            pool.submit(_run, cell, table, plan, *folds[cell.fold], generators, list(controls), out) for cell in missing
-        ]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="benchmark", unit="cell", disable=None):
-            job.result()
+    jobs = [(cell, table, plan, splits[cell.fold], generators, list(controls), planted, out) for cell in missing]
+    for _ in tqdm(_in_processes(jobs, workers), total=len(jobs), desc="benchmark", unit="cell", disable=None):
+        pass
     frame = pd.concat([pd.read_parquet(_predictions(out, cell)) for cell in cells], ignore_index=True)
     return frame, [json.loads(_record(out, cell).read_text(encoding="utf-8")) for cell in cells]
 
 
+def _check_split(table: FeatureTable, split: Split) -> None:
+    require_unseen(table.select(split.train), table.select(split.test))
+    counts = np.bincount(table.labels[split.train], minlength=len(table.label_names))
+    few = {name: int(count) for name, count in zip(table.label_names, counts, strict=True) if count < FEWEST_OF_A_CLASS}
+    if few:
+        raise ValueError(
+            f"a fold trains on too few rows of these emotions: {few}; wanted {FEWEST_OF_A_CLASS} or more of each: "
+            "merge or drop them with `mise-hf prepare --label-map`, or take other folds"
+        )
+
+
 def _claim(
-    out: Path, table: FeatureTable, plan: Plan, generators: dict[str, MiseGenerator], controls: Sequence[ForeignRows]
+    out: Path,
+    table: FeatureTable,
+    plan: Plan,
+    generators: dict[str, MiseGenerator],
+    controls: Sequence[ForeignRows],
+    planted: Mapping[str, Recipe],
 ) -> None:
     """Write what the study is, or check that the folder holds the same; more shares and seeds may be added."""
+    methods = (plan.methods or method_names(table)) if plan.in_corpus else ()
     said = {
         **{key: value for key, value in asdict(plan).items() if key not in ("shares", "seeds")},
         "corpus": table.corpus,
         "rows": _digest(table.ids, table.labels),
         "generators": {name: _digest(*generator.state_dict().values()) for name, generator in generators.items()},
         "controls": [control.name for control in controls],
+        "methods": [*methods, *planted],
     }
     said = json.loads(json.dumps(said))
     path = out / SETTINGS
     if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        # A study of before these could be chosen had them so.
+        there = {"methods": [], "standardise": "none", "measure": True, **json.loads(path.read_text(encoding="utf-8"))}
         other = sorted(key for key in {*said, *there} if said.get(key) != there.get(key))
         if other:
             raise ValueError(f"{out} holds another study: {other} differ; wanted the same ones, or another --out")
@@ -173,29 +219,39 @@ def _run(
     cell: Cell,
     table: FeatureTable,
     plan: Plan,
-    train_rows: np.ndarray,
-    test_rows: np.ndarray,
+    split: Split,
     generators: dict[str, MiseGenerator],
     controls: list[ForeignRows],
+    planted: Mapping[str, Recipe] | None,
     out: Path,
 ) -> None:
-    drawn = draw_share(table.labels, train_rows, cell.share, cell.seed)
+    drawn = draw_share(table.labels, split.train, cell.share, cell.seed)
     if plan.minority:
         rare = [table.label_names.index(name) for name in plan.minority]
         drawn = cut_classes(table.labels, drawn, rare, plan.minority_share, cell.seed)
-    train, test = table.select(drawn), table.select(test_rows)
+    train, test = table.select(drawn), table.select(split.test)
+    development = None
+    if len(split.development):
+        # Labels to choose by are labels too: as few of them as of those to learn from.
+        development = table.select(draw_share(table.labels, split.development, cell.share, cell.seed))
     predictions: dict[str, np.ndarray] = {}
     record: dict[str, Any] = {**asdict(cell), "choices": {}, "measures": {}}
     if generators or controls:
-        foreign = run_foreign_cell(train, test, generators, controls, seed=cell.seed)
+        foreign = run_foreign_cell(train, test, generators, controls, seed=cell.seed, development=development)
         predictions |= foreign.predictions
         record["choices"] |= foreign.choices
         record["measures"] |= foreign.measures
     if plan.in_corpus:
-        rest = np.setdiff1d(train_rows, drawn)
-        withheld = table.select(rest) if len(rest) else None
-        own = run_cell(
-            train, test, licence=plan.licence, withheld=withheld, seed=cell.seed, steps=plan.steps, information=False
+        own = run_study_cell(
+            train,
+            test,
+            licence=plan.licence,
+            seed=cell.seed,
+            steps=plan.steps,
+            development=development,
+            methods=plan.methods,
+            planted=planted,
+            measure=plan.measure,
         )
         predictions |= own.predictions
         record["choices"]["in corpus"] = own.choices
@@ -206,6 +262,25 @@ def _run(
     path.with_suffix(".part").replace(path)
     # The record goes last: a cell that has it is complete.
     _write(_record(out, cell), json.dumps(record, indent=1))
+
+
+def _in_processes(jobs: Sequence[tuple[Any, ...]], workers: int) -> Iterator[None]:
+    """Run the cells, yielding as each is done; one worker needs no process of its own."""
+    if min(workers, len(jobs)) <= 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with threadpool_limits(1):
+                for job in jobs:
+                    _run(*job)
+                    yield
+        finally:
+            torch.set_num_threads(threads)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as pool:
+        for done in as_completed([pool.submit(_run, *job) for job in jobs]):
+            yield done.result()
 
 
 def _one_thread() -> None:

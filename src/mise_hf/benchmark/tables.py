@@ -1,5 +1,6 @@
 """From a study's predictions to its tables: recalls with spread over seeds, paired tests, and what foretells a gain."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,19 @@ def as_markdown(table: pd.DataFrame) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def chosen_ratios(records: list[dict[str, Any]]) -> list[str]:
+    """One line a method with how often each ratio of synthetic to real rows was chosen, over the cells."""
+    found: dict[str, Counter[float]] = {}
+    for record in records:
+        for method, choice in record["choices"].get("in corpus", {}).get("methods", {}).items():
+            if "ratio" in choice:
+                found.setdefault(method, Counter())[choice["ratio"]] += 1
+    return [
+        f"- {method}: {', '.join(f'{ratio:g} ({count})' for ratio, count in sorted(counts.items()))}"
+        for method, counts in found.items()
+    ]
 
 
 def _truth(frame: pd.DataFrame, method: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

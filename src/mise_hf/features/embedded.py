@@ -19,6 +19,7 @@ from mise_hf.features.table import FeatureTable
 EMBEDDED = ("emodb",)
 STATES = "states.safetensors"
 UTTERANCES = "utterances.json"
+OFFICIAL = ("partitions", "folds")
 AUDIO_LAYERS = (1, 2, 3, 4)
 # Of the embedded features: another batch rounds the last bit otherwise.
 BATCH_SECONDS = 40.0
@@ -62,6 +63,8 @@ def write_compact(table: FeatureTable, folder: Path) -> None:
         "speakers": table.speakers.tolist(),
         "sessions": table.sessions.tolist(),
     }
+    # Only where the corpus has an official split: the embedded EmoDB has none, and its file stays as it is.
+    story |= {name: getattr(table, name).tolist() for name in OFFICIAL if (getattr(table, name) != "").any()}
     (folder / UTTERANCES).write_text(json.dumps(story, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
@@ -83,6 +86,7 @@ def read_compact(folder: Path) -> FeatureTable:
         audio_layers=tuple(fingerprint["audio_layers"]),
         text_layers=tuple(fingerprint["text_layers"]),
         fingerprint=fingerprint,
+        **{name: np.array(story[name], dtype=np.str_) for name in OFFICIAL if name in story},
     )
 
 

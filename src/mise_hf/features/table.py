@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+# Stands for an official split that a table was made without.
+_NONE = np.empty(0, dtype=np.str_)
 STATES = ("audio_states", "text_states")
-STRINGS = ("speakers", "ids", "texts", "sessions")
+STRINGS = ("speakers", "ids", "texts", "sessions", "partitions", "folds")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class FeatureTable:
         audio_layers: encoder layer of each entry of the second axis of `audio_states`.
         text_layers: the same for `text_states`.
         fingerprint: how the states were made, see `mise_hf.features.fingerprint`.
+        partitions: str (utterances,), the corpus's official partition of each, "" where it has none (the default).
+        folds: str (utterances,), the official fold that tests each, "" where the corpus has none (the default).
 
     Raises:
         ValueError: for lengths that differ, NaN, labels outside `label_names`, or states of another shape.
@@ -49,9 +53,14 @@ class FeatureTable:
     audio_layers: tuple[int, ...] = ()
     text_layers: tuple[int, ...] = ()
     fingerprint: dict[str, Any] = field(default_factory=dict)
+    partitions: np.ndarray = field(default_factory=lambda: _NONE)
+    folds: np.ndarray = field(default_factory=lambda: _NONE)
 
     def __post_init__(self) -> None:
         rows = len(self.ids)
+        for name in ("partitions", "folds"):
+            if getattr(self, name) is _NONE:
+                object.__setattr__(self, name, np.full(rows, "", dtype=np.str_))
         if self.audio_states is None and self.text_states is None:
             raise ValueError("audio_states and text_states are both None; wanted at least one of them")
         for name, layers in (("audio_states", self.audio_layers), ("text_states", self.text_layers)):
@@ -159,6 +168,8 @@ class FeatureTable:
             audio_layers=tuple(fingerprint.get("audio_layers") or ()),
             text_layers=tuple(fingerprint.get("text_layers") or ()),
             fingerprint=fingerprint,
+            partitions=_strings(rows, "partition"),
+            folds=_strings(rows, "fold"),
         )
 
 
