@@ -31,9 +31,11 @@ class Ensemble:
         seed: int,
         doubt: float = 2.0,
         near: dict[str, int | None] | None = None,
+        most_corrected: int | None = None,
     ):
         """`doubt`: standard errors by which corrections must help on rows they have not seen.
 
+        `most_corrected`: rows, the first ones, that corrections may use (None: all).
         `near`: where each kind's search for a strength may start, as a like ensemble's `near` has it.
         """
         if groups is not None and len(np.unique(groups)) < 2:
@@ -58,16 +60,19 @@ class Ensemble:
         wanted = [kind for kind in kinds if kind in CORRECTIONS]
         if wanted:
             base = pooled(held_out, self.weights, self.log_prior)
-            self.correct(wanted, features, base, codes, groups, seed, doubt)
+            self.correct(wanted, features, base, codes, groups, seed, doubt, most_corrected)
 
-    def correct(self, wanted, features, base, codes, groups, seed, doubt) -> None:
-        """Fits the corrections `wanted` and keeps those that help on rows they have not seen."""
-        valid = validation_rows(codes, groups, seed)
-        fitted = [CORRECTIONS[kind](features, base, codes, valid, seed) for kind in wanted]
-        log_probas = [base[valid], *(fit.log_proba(features[valid], base[valid]) for fit in fitted)]
-        weights = pool_weights(log_probas, codes[valid], self.log_prior)
-        rows = np.arange(int(valid.sum()))
-        gain = (pooled(log_probas, weights, self.log_prior) - base[valid])[rows, codes[valid]]
+    def correct(self, wanted, features, base, codes, groups, seed, doubt, most) -> None:
+        """Fits the corrections `wanted` on `most` rows and keeps those that help on rows they have not seen."""
+        some = slice(most)
+        valid = validation_rows(codes[some], None if groups is None else groups[some], seed)
+        fitted = [CORRECTIONS[kind](features[some], base[some], codes[some], valid, seed) for kind in wanted]
+        unseen = np.ones(len(codes), dtype=bool) if groups is None else ~np.isin(groups, groups[some][~valid])
+        unseen[some] = valid
+        log_probas = [base[unseen], *(fit.log_proba(features[unseen], base[unseen]) for fit in fitted)]
+        weights = pool_weights(log_probas, codes[unseen], self.log_prior)
+        rows = np.arange(int(unseen.sum()))
+        gain = (pooled(log_probas, weights, self.log_prior) - base[unseen])[rows, codes[unseen]]
         # Not just above 0: the weights were chosen on these very rows.
         if gain.mean() > doubt * gain.std() / np.sqrt(len(gain)):
             keep = weights[1:] > LEAST_WEIGHT

@@ -17,9 +17,11 @@ from .pooling import needed
 from .posteriors import KINDS, heavy_tailed, kinds_for
 
 FOLDS = 4
-# Rows of a pilot; with few columns fits are cheap, and interactions need the rows.
-PILOT_ROWS = 900
-PILOT_ROWS_FEW_COLUMNS = 1500
+# Rows of a pilot: with fewer, kinds win that help only where rows are short.
+PILOT_ROWS = 2048
+# Of these, rows on which corrections are tried; with few columns fits are cheap, and interactions need the rows.
+CORRECTED_ROWS = 900
+CORRECTED_ROWS_FEW_COLUMNS = 1500
 FEW_COLUMNS = 64
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
@@ -97,9 +99,8 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
         return every, near
-    most = PILOT_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else PILOT_ROWS
-    rows = np.sort(rng.permutation(rows)[:most])
-    # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
+    rows = rng.permutation(rows)[:PILOT_ROWS]
+    # A correction learns from few rows here: a hint is enough to try it, and every fold weighs it again.
     pilot = Ensemble(
         features[rows].astype(np.float64),
         codes[rows],
@@ -107,8 +108,9 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[
         every,
         None if groups is None else groups[rows],
         int(rng.integers(2**31)),
-        doubt=0.5,
+        doubt=1.0,
         near=near,
+        most_corrected=CORRECTED_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else CORRECTED_ROWS,
     )
     useful = needed([member.held_out for member in pilot.members], codes[rows], pilot.log_prior)
     kinds = tuple(pilot.names[i] for i in useful) + tuple(kind for kind in pilot.used if kind in CORRECTIONS)
