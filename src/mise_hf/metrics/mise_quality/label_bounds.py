@@ -130,7 +130,7 @@ def estimate_labels(
     """I(c; h) in nats from `codes` (rows,) and `features` (rows, columns)."""
     scores = label_scores(codes, features, groups, rng)
     entropy = entropy_of(codes)
-    shares = extrapolated(scores, entropy)
+    shares, withheld = believed(scores, extrapolated(scores, entropy))
     correction = float(shares.mean() - scores.full.mean())
     used = ", ".join(scores.kinds)
     method = f"held-out cross-entropy of {used}; {correction:+.3f} nats for the finite training set"
@@ -139,7 +139,7 @@ def estimate_labels(
         flags.append(
             f"more rows would still raise the estimate: {correction:.2f} nats of it are extrapolated from half the rows"
         )
-    missed = abs(correction) + 0.02 * entropy
+    missed = abs(correction) + withheld + 0.02 * entropy
     if set(scores.kinds) & set(CORRECTIONS):
         missed += 0.08 * entropy
     if "unmixed" in scores.kinds:
@@ -178,3 +178,18 @@ def extrapolated(scores: LabelScores, entropy: float) -> np.ndarray:
     # The derivative by each row's two losses keeps the mean and gives the right spread.
     of_full, of_half = (1 + RATE) * ratio**RATE, RATE * ratio ** (1 + RATE)
     return entropy - (of_full * (entropy - scores.full) - of_half * (entropy - scores.half))
+
+
+def believed(scores: LabelScores, shares: np.ndarray) -> tuple[np.ndarray, float]:
+    """Scores (rows,) between the plain ones and the extrapolated `shares`, and the nats not given back.
+
+    Where the plain score is within one standard error of nothing, what is given back may raise it to 0 but no
+    further: a learning curve of noise would else be taken for information. From two standard errors on all is given.
+    """
+    mean, gain = float(scores.full.mean()), float(shares.mean() - scores.full.mean())
+    error = max(float(scores.full.std()) / np.sqrt(len(shares)), 1e-12)
+    trust = float(np.clip(mean / error - 1.0, 0.0, 1.0))
+    allowed = trust * gain + (1 - trust) * min(gain, max(-mean, 0.0))
+    if gain <= 0 or allowed >= gain:
+        return shares, 0.0
+    return scores.full + allowed / gain * (shares - scores.full), gain - allowed
