@@ -140,8 +140,8 @@ def estimate_labels(
             f"more rows would still raise the estimate: {correction:.2f} nats of it are extrapolated from half the rows"
         )
     missed = abs(correction) + withheld + 0.02 * entropy
-    if set(scores.kinds) & set(CORRECTIONS):
-        missed += 0.08 * entropy
+    if set(scores.kinds) & {"products", *CORRECTIONS}:
+        missed += 0.10 * entropy
     if "unmixed" in scores.kinds:
         missed += 0.08 * entropy
         flags.append("heavy-tailed columns: some information is missed unless they are mixed from independent sources")
