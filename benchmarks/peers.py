@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -58,9 +60,11 @@ def torch_mist(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
         if x.ndim == 1:
             x = np.eye(int(x.max()) + 1)[x]
         arrays = tuple(np.asarray(a, dtype=np.float32) for a in (x, y))
-        value = estimate_mi(
-            arrays, estimator=name, hidden_dims=[64, 64], batch_size=128, max_epochs=10, verbose=False, device="cpu"
-        )
+        # It prints advice whatever `verbose` says, which would tear the table.
+        with redirect_stdout(StringIO()):
+            value = estimate_mi(
+                arrays, estimator=name, hidden_dims=[64, 64], batch_size=128, max_epochs=10, verbose=False, device="cpu"
+            )
         return float(value[0] if isinstance(value, tuple) else value)
 
     return estimate

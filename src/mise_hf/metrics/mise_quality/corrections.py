@@ -12,8 +12,9 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from .adamw import AdamW, dropped
+from .interactions import interacting_columns
 from .linear_classifier import log_softmax, smoothed
-from .posteriors import Squash
+from .posteriors import ROWS_FOR_QUARTILES, Squash
 
 TREE_COLUMNS = 16
 HIDDEN = 64
@@ -106,10 +107,26 @@ class Trees:
 
 
 def telling_columns(features: np.ndarray, codes: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the columns whose eight quantile bins differ most between the classes (Pearson's chi-square)."""
+    """Indices of columns that clearly interact, then of those whose quantile bins differ most between the classes.
+
+    The latter by Pearson's chi-square. Where columns interact, those that differ by no more than chance are left out:
+    among them trees would not find the first split.
+    """
     if features.shape[1] <= most:
         return np.arange(features.shape[1])
-    edges = np.quantile(features, np.arange(1, 8) / 8, axis=0)
+    score = class_differences(features, codes)
+    pairs = interacting_columns(Squash(features)(features), codes, most // 2)
+    if len(pairs):
+        freedom = 7.0 * int(codes.max())
+        score[score < freedom + 4 * np.sqrt(2 * freedom)] = 0
+        score[pairs] = np.inf
+        most = min(most, int((score > 0).sum()))
+    return np.sort(np.argsort(-score, kind="stable")[:most])
+
+
+def class_differences(features: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Pearson's chi-square (columns,) of the classes against eight quantile bins of each column."""
+    edges = np.quantile(features[:: max(len(features) // ROWS_FOR_QUARTILES, 1)], np.arange(1, 8) / 8, axis=0)
     indicator = np.eye(int(codes.max()) + 1)[codes]
     expected = indicator.mean(axis=0)
     score = np.zeros(features.shape[1])
@@ -122,4 +139,4 @@ def telling_columns(features: np.ndarray, codes: np.ndarray, most: int) -> np.nd
         cell, size = joint - below, count - total
         score += ((cell - expected[:, None] * size) ** 2 / np.maximum(expected[:, None] * size, 1e-9)).sum(axis=0)
         below, total = joint, count
-    return np.sort(np.argsort(-score, kind="stable")[:most])
+    return score

@@ -9,13 +9,15 @@ import numpy as np
 
 from .corrections import Network, Trees
 from .linear_classifier import balanced_blocks
-from .pooling import pool_weights, pooled
+from .pooling import bends, pool_weights, pooled, promising
 from .posteriors import KINDS
 
 CORRECTIONS: dict[str, type] = {"network": Network, "trees": Trees}
 # A weight below this is within the noise of its own estimate.
 LEAST_WEIGHT = 0.1
 VALID_SHARE = 5
+# Standard errors by which bending must help: its few weights are chosen on the very rows that judge it.
+CLEARLY = 3.0
 
 
 class Ensemble:
@@ -31,9 +33,11 @@ class Ensemble:
         seed: int,
         doubt: float = 2.0,
         near: dict[str, int | None] | None = None,
+        most_corrected: int | None = None,
     ):
         """`doubt`: standard errors by which corrections must help on rows they have not seen.
 
+        `most_corrected`: rows, the first ones, that corrections may use (None: all).
         `near`: where each kind's search for a strength may start, as a like ensemble's `near` has it.
         """
         if groups is not None and len(np.unique(groups)) < 2:
@@ -53,21 +57,38 @@ class Ensemble:
         if gain.mean() < 1.5 * gain.std() / np.sqrt(len(codes)):
             # Within the noise of nothing: the best of several strengths and kinds would be followed into that noise.
             self.weights = np.zeros(len(names))
+            base = pooled(held_out, self.weights, self.log_prior)
         self.used = tuple(n for n, w in zip(names, self.weights, strict=True) if w > LEAST_WEIGHT)
+        self.bend = self.bending(base, codes)
         self.corrections: list = []
         wanted = [kind for kind in kinds if kind in CORRECTIONS]
         if wanted:
-            base = pooled(held_out, self.weights, self.log_prior)
-            self.correct(wanted, features, base, codes, groups, seed, doubt)
+            self.correct(wanted, features, self.bent(base), codes, groups, seed, doubt, most_corrected)
 
-    def correct(self, wanted, features, base, codes, groups, seed, doubt) -> None:
-        """Fits the corrections `wanted` and keeps those that help on rows they have not seen."""
-        valid = validation_rows(codes, groups, seed)
-        fitted = [CORRECTIONS[kind](features, base, codes, valid, seed) for kind in wanted]
-        log_probas = [base[valid], *(fit.log_proba(features[valid], base[valid]) for fit in fitted)]
-        weights = pool_weights(log_probas, codes[valid], self.log_prior)
-        rows = np.arange(int(valid.sum()))
-        gain = (pooled(log_probas, weights, self.log_prior) - base[valid])[rows, codes[valid]]
+    def bending(self, base: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
+        """Weights of `bends` where they clearly help the left-out `base` (rows, classes), else None."""
+        forms = bends(base, self.log_prior)
+        if not promising(forms, codes, self.log_prior):
+            return None
+        weights = pool_weights(forms, codes, self.log_prior)
+        gain = (pooled(forms, weights, self.log_prior) - base)[np.arange(len(codes)), codes]
+        return weights if gain.mean() > CLEARLY * gain.std() / np.sqrt(len(gain)) else None
+
+    def bent(self, base: np.ndarray) -> np.ndarray:
+        """`base` (rows, classes) as the training rows want it."""
+        return base if self.bend is None else pooled(bends(base, self.log_prior), self.bend, self.log_prior)
+
+    def correct(self, wanted, features, base, codes, groups, seed, doubt, most) -> None:
+        """Fits the corrections `wanted` on `most` rows and keeps those that help on rows they have not seen."""
+        some = slice(most)
+        valid = validation_rows(codes[some], None if groups is None else groups[some], seed)
+        fitted = [CORRECTIONS[kind](features[some], base[some], codes[some], valid, seed) for kind in wanted]
+        unseen = np.ones(len(codes), dtype=bool) if groups is None else ~np.isin(groups, groups[some][~valid])
+        unseen[some] = valid
+        log_probas = [base[unseen], *(fit.log_proba(features[unseen], base[unseen]) for fit in fitted)]
+        weights = pool_weights(log_probas, codes[unseen], self.log_prior)
+        rows = np.arange(int(unseen.sum()))
+        gain = (pooled(log_probas, weights, self.log_prior) - base[unseen])[rows, codes[unseen]]
         # Not just above 0: the weights were chosen on these very rows.
         if gain.mean() > doubt * gain.std() / np.sqrt(len(gain)):
             keep = weights[1:] > LEAST_WEIGHT
@@ -77,7 +98,7 @@ class Ensemble:
 
     def log_proba(self, features: np.ndarray) -> np.ndarray:
         """Log-probabilities (rows, classes) in nats."""
-        base = pooled([member.log_proba(features) for member in self.members], self.weights, self.log_prior)
+        base = self.bent(pooled([m.log_proba(features) for m in self.members], self.weights, self.log_prior))
         if not self.corrections:
             return base
         changed = [fit.log_proba(features, base) for fit in self.corrections]

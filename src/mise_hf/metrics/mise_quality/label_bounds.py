@@ -17,9 +17,11 @@ from .pooling import needed
 from .posteriors import KINDS, heavy_tailed, kinds_for
 
 FOLDS = 4
-# Rows of a pilot; with few columns fits are cheap, and interactions need the rows.
-PILOT_ROWS = 900
-PILOT_ROWS_FEW_COLUMNS = 1500
+# Rows of a pilot: with fewer, kinds win that help only where rows are short.
+PILOT_ROWS = 2048
+# Of these, rows on which corrections are tried; with few columns fits are cheap, and interactions need the rows.
+CORRECTED_ROWS = 900
+CORRECTED_ROWS_FEW_COLUMNS = 1500
 FEW_COLUMNS = 64
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
@@ -97,9 +99,8 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
         return every, near
-    most = PILOT_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else PILOT_ROWS
-    rows = np.sort(rng.permutation(rows)[:most])
-    # A pilot has few rows: half a hint is enough to try a correction, and every fold weighs it again.
+    rows = rng.permutation(rows)[:PILOT_ROWS]
+    # A correction learns from few rows here: a hint is enough to try it, and every fold weighs it again.
     pilot = Ensemble(
         features[rows].astype(np.float64),
         codes[rows],
@@ -107,8 +108,9 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[
         every,
         None if groups is None else groups[rows],
         int(rng.integers(2**31)),
-        doubt=0.5,
+        doubt=1.0,
         near=near,
+        most_corrected=CORRECTED_ROWS_FEW_COLUMNS if features.shape[1] <= FEW_COLUMNS else CORRECTED_ROWS,
     )
     useful = needed([member.held_out for member in pilot.members], codes[rows], pilot.log_prior)
     kinds = tuple(pilot.names[i] for i in useful) + tuple(kind for kind in pilot.used if kind in CORRECTIONS)
@@ -128,7 +130,7 @@ def estimate_labels(
     """I(c; h) in nats from `codes` (rows,) and `features` (rows, columns)."""
     scores = label_scores(codes, features, groups, rng)
     entropy = entropy_of(codes)
-    shares = extrapolated(scores, entropy)
+    shares, withheld = believed(scores, extrapolated(scores, entropy))
     correction = float(shares.mean() - scores.full.mean())
     used = ", ".join(scores.kinds)
     method = f"held-out cross-entropy of {used}; {correction:+.3f} nats for the finite training set"
@@ -137,9 +139,9 @@ def estimate_labels(
         flags.append(
             f"more rows would still raise the estimate: {correction:.2f} nats of it are extrapolated from half the rows"
         )
-    missed = abs(correction) + 0.02 * entropy
-    if set(scores.kinds) & set(CORRECTIONS):
-        missed += 0.08 * entropy
+    missed = abs(correction) + withheld + 0.02 * entropy
+    if set(scores.kinds) & {"products", *CORRECTIONS}:
+        missed += 0.10 * entropy
     if "unmixed" in scores.kinds:
         missed += 0.08 * entropy
         flags.append("heavy-tailed columns: some information is missed unless they are mixed from independent sources")
@@ -176,3 +178,18 @@ def extrapolated(scores: LabelScores, entropy: float) -> np.ndarray:
     # The derivative by each row's two losses keeps the mean and gives the right spread.
     of_full, of_half = (1 + RATE) * ratio**RATE, RATE * ratio ** (1 + RATE)
     return entropy - (of_full * (entropy - scores.full) - of_half * (entropy - scores.half))
+
+
+def believed(scores: LabelScores, shares: np.ndarray) -> tuple[np.ndarray, float]:
+    """Scores (rows,) between the plain ones and the extrapolated `shares`, and the nats not given back.
+
+    Where the plain score is within one standard error of nothing, what is given back may raise it to 0 but no
+    further: a learning curve of noise would else be taken for information. From two standard errors on all is given.
+    """
+    mean, gain = float(scores.full.mean()), float(shares.mean() - scores.full.mean())
+    error = max(float(scores.full.std()) / np.sqrt(len(shares)), 1e-12)
+    trust = float(np.clip(mean / error - 1.0, 0.0, 1.0))
+    allowed = trust * gain + (1 - trust) * min(gain, max(-mean, 0.0))
+    if gain <= 0 or allowed >= gain:
+        return shares, 0.0
+    return scores.full + allowed / gain * (shares - scores.full), gain - allowed

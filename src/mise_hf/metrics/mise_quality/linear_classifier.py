@@ -66,13 +66,20 @@ def fit_linear(
         common = np.sqrt(np.mean(np.where(np.isfinite(deviation), deviation, 0.0) ** 2))
         scales.append(np.where(np.isfinite(deviation), common, np.inf))
     blocks = balanced_blocks(codes) if groups is None else groups
-    fits = [best_ridge((features - mean) / scale, codes, prior, blocks, near) for scale in scales]
+    order, sizes = by_block(blocks)
+    ordered, codes = features[order], codes[order]
+    parts = np.unique(blocks[order], return_inverse=True)[1] % CALIBRATION_PARTS
+    fits: list[RidgeFit] = []
+    for scale in scales:
+        fits.append(best_ridge((ordered - mean) / scale, codes, prior, parts, sizes, near))
+        near = fits[-1].strength
     best = min(range(len(fits)), key=lambda i: fits[i].loss)
     fit = fits[best]
     direction, offset = discriminant(fit.left_out, codes, prior)
     smoothing = 1.0 / (rows + classes)
     weight = fit.temperature * (fit.coefficients @ direction) / scales[best][:, None]
-    held_out = smoothed(log_softmax(np.log(prior) + fit.temperature * fit.logits), prior, smoothing)
+    held_out = np.empty((rows, classes))
+    held_out[order] = smoothed(log_softmax(np.log(prior) + fit.temperature * fit.logits), prior, smoothing)
     return LinearClassifier(
         mean, weight, np.log(prior) + fit.temperature * offset, prior, smoothing, held_out, fit.strength
     )
@@ -90,22 +97,26 @@ class RidgeFit:
     strength: int
 
 
-def best_ridge(z: np.ndarray, codes: np.ndarray, prior: np.ndarray, blocks: np.ndarray, near: int | None) -> RidgeFit:
-    """Ridge regression of the class indicators on `z` (rows, columns), left out block by block."""
+def best_ridge(
+    z: np.ndarray, codes: np.ndarray, prior: np.ndarray, parts: np.ndarray, sizes: np.ndarray, near: int | None
+) -> RidgeFit:
+    """Ridge regression of the class indicators on `z` (rows, columns), left out block by block.
+
+    Rows come block after block, `sizes` (blocks,) rows each; `parts` (rows,) are what the calibration leaves out.
+    """
     eigenvalues, basis = principal_axes(z)
     scores = z @ basis
     target = np.eye(len(prior))[codes]
     target = target - target.mean(axis=0)
     projected = scores.T @ target
     strengths = STRENGTHS * max(float(eigenvalues.sum()) / z.shape[1], 1e-300)
-    parts = np.unique(blocks, return_inverse=True)[1] % CALIBRATION_PARTS
     tried: dict[int, RidgeFit] = {}
 
     def loss(i: int) -> float:
         if i not in tried:
             shrink = 1.0 / (eigenvalues + strengths[i])
             coefficients = projected * shrink[:, None]
-            held_out = left_out(scores @ coefficients, target, scores * np.sqrt(shrink), blocks)
+            held_out = left_out(scores @ coefficients, target, scores * np.sqrt(shrink), sizes)
             logits = cross_fitted_logits(held_out, codes, prior, parts)
             temperature, value = best_temperature(logits, codes, prior)
             tried[i] = RidgeFit(value, basis @ coefficients, held_out, logits, temperature, i)
@@ -134,6 +145,15 @@ def balanced_blocks(codes: np.ndarray) -> np.ndarray:
     return out
 
 
+def by_block(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order (rows,) that puts the rows block after block, small blocks first, and the blocks' sizes in that order.
+
+    Blocks of one size then lie side by side: hundreds of tiny systems are solved at once, without a copy.
+    """
+    sizes = np.bincount(blocks)
+    return np.lexsort([blocks, sizes[blocks]]), np.sort(sizes[sizes > 0])
+
+
 def principal_axes(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues (rank,) of z'z and its axes (columns, rank), from whichever of the two Gram matrices is smaller."""
     rows, columns = z.shape
@@ -146,24 +166,22 @@ def principal_axes(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return eigenvalues[keep], basis[:, keep]
 
 
-def left_out(fitted: np.ndarray, target: np.ndarray, half: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+def left_out(fitted: np.ndarray, target: np.ndarray, half: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Ridge scores (rows, classes) for each row by the fit without its block, the left-out intercept taken away.
 
     Residual of the left-out fit = (1 - H_BB)^-1 residual, with H_BB = half_B half_B' + 1 / rows the hat matrix's block.
     """
     rows = len(target)
-    residual = target - fitted
     out = np.empty_like(fitted)
-    order = np.argsort(blocks, kind="stable")
-    sizes = np.bincount(blocks)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    for size in np.unique(sizes[sizes > 0]):
-        # Blocks of one size are solved together: a Python loop over hundreds of tiny systems costs more than they do.
-        index = order[starts[sizes == size][:, None] + np.arange(size)]
-        gap = np.eye(size) - half[index] @ half[index].transpose(0, 2, 1) - 1.0 / rows
-        gap += 1e-9 * np.eye(size)
-        left = target[index] - np.linalg.solve(gap, residual[index])
-        out[index] = left + target[index].sum(axis=1, keepdims=True) / (rows - size)
+    start = 0
+    for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
+        here, shape = slice(start, start + size * count), (count, size, -1)
+        start += size * count
+        wanted, residual = target[here].reshape(shape), (target[here] - fitted[here]).reshape(shape)
+        part = half[here].reshape(shape)
+        gap = (1 + 1e-9) * np.eye(size) - part @ part.transpose(0, 2, 1) - 1.0 / rows
+        left = wanted - np.linalg.solve(gap, residual) + wanted.sum(axis=1, keepdims=True) / (rows - size)
+        out[here] = left.reshape(-1, fitted.shape[1])
     return out
 
 

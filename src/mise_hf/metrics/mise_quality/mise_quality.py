@@ -23,6 +23,7 @@ from .fidelity import frechet
 from .gaussian_copula import gaussian_information
 from .held_out_real import cross_fitted_carried
 from .information import label_information
+from .interactions import interacting_columns
 from .label_bounds import entropy_of
 from .linear_classifier import fit_linear
 from .memorisation import memorisation
@@ -62,6 +63,7 @@ __all__ = [
     "fold_numbers",
     "frechet",
     "gaussian_information",
+    "interacting_columns",
     "label_information",
     "labelled",
     "memorisation",

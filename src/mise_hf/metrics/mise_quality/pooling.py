@@ -10,6 +10,8 @@ from .linear_classifier import log_softmax
 MAX_WEIGHT = 2.0
 # Just enough that a member which says nothing gets weight 0 rather than any.
 PENALTY = 1e-3
+# Where labels are wrong now and then, a posterior levels off far from 0 and 1; a ridge's does not.
+SLOPES = (1.0, 3.0, 10.0)
 
 
 def pooled(log_probas: list[np.ndarray], weights: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
@@ -34,6 +36,24 @@ def pool_weights(log_probas: list[np.ndarray], codes: np.ndarray, log_prior: np.
     start = np.full(len(log_probas), 1.0 / len(log_probas))
     bounds = [(0.0, MAX_WEIGHT)] * len(log_probas)
     return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 50}).x
+
+
+def bends(log_proba: np.ndarray, log_prior: np.ndarray) -> list[np.ndarray]:
+    """`log_proba` (rows, classes) itself and ones that rise as it does and then level off, at each of SLOPES."""
+    ratio = log_proba - log_prior
+    return [log_proba, *(log_softmax(log_prior + 2.0 * np.tanh(slope * ratio)) for slope in SLOPES)]
+
+
+def promising(log_probas: list[np.ndarray], codes: np.ndarray, log_prior: np.ndarray) -> bool:
+    """Whether a little of any other member would clearly help the first one: the slope of the loss at weight 0."""
+    rows, proba = np.arange(len(codes)), np.exp(log_probas[0])
+    for other in log_probas[1:]:
+        ratio = other - log_prior
+        slope = ratio[rows, codes] - (proba * ratio).sum(axis=1)
+        # Both ways: more of one form may also mean less of the first.
+        if abs(slope.mean()) > 2.0 * slope.std() / np.sqrt(len(slope)):
+            return True
+    return False
 
 
 def needed(log_probas: list[np.ndarray], codes: np.ndarray, log_prior: np.ndarray) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy.spatial import cKDTree
 
+from .interactions import interacting_columns
 from .linear_classifier import fit_linear, principal_axes, smoothed
 from .unmixing import independent_rotation
 
@@ -18,6 +19,8 @@ PRODUCT_AXES = 20
 UNMIXED_AXES = 64
 MOST_ROWS_LOOKED_AT = 16_384
 NEIGHBOUR_COLUMNS = 6
+# Enough to tell a column's width by; the quartiles of all rows would cost more than the fit that follows.
+ROWS_FOR_QUARTILES = 1000
 # Excess kurtosis: Laplace has 3. Below LIGHT in every column, squashing is idle.
 HEAVY, LIGHT = 6.0, 1.0
 NEIGHBOURS = (10, 20, 40, 80)
@@ -37,7 +40,8 @@ class Squash:
     """Columns brought to unit spread by median and quartiles, long tails bent in: one wild value cannot rule a fit."""
 
     def __init__(self, features: np.ndarray):
-        low, self.middle, high = np.quantile(features, [0.25, 0.5, 0.75], axis=0)
+        some = features[:: max(len(features) // ROWS_FOR_QUARTILES, 1)]
+        low, self.middle, high = np.quantile(some, [0.25, 0.5, 0.75], axis=0)
         width = (high - low) / 1.349
         fallback = features.std(axis=0)
         self.width = np.where(width > 1e-9 * fallback, width, np.where(fallback > 0, fallback, np.inf))
@@ -58,12 +62,12 @@ class Mapped:
         groups: np.ndarray | None,
         near: int | None = None,
     ):
-        self.fit_map(features)
+        self.fit_map(features, codes)
         self.model = fit_linear(self.map(features), codes, classes, groups, near)
         self.held_out, self.near = self.model.held_out, self.model.strength
 
-    def fit_map(self, features: np.ndarray) -> None:
-        """Learns what the map needs from the training rows (rows, columns)."""
+    def fit_map(self, features: np.ndarray, codes: np.ndarray) -> None:
+        """Learns what the map needs from the training rows (rows, columns) and, if it must, their `codes` (rows,)."""
 
     def map(self, features: np.ndarray) -> np.ndarray:
         """Features (rows, columns) as the ridge sees them (rows, columns')."""
@@ -81,7 +85,7 @@ class Linear(Mapped):
 class Squashed(Mapped):
     """Ridge on squashed columns, for heavy tails."""
 
-    def fit_map(self, features: np.ndarray) -> None:
+    def fit_map(self, features: np.ndarray, codes: np.ndarray) -> None:
         """Medians and quartiles."""
         self.map = Squash(features)  # type: ignore[method-assign]
 
@@ -89,14 +93,19 @@ class Squashed(Mapped):
 class Products(Mapped):
     """Ridge on the leading axes and all their products: classes that differ in spread or by interaction."""
 
-    def fit_map(self, features: np.ndarray) -> None:
-        """Standardisation and, where there are more than PRODUCT_AXES columns, principal axes."""
+    def fit_map(self, features: np.ndarray, codes: np.ndarray) -> None:
+        """Standardisation and, where there are more than PRODUCT_AXES columns, which axes are multiplied.
+
+        These are columns that clearly interact, and then the principal axes.
+        """
         self.squash = Squash(features)
         z = self.squash(features)
         self.centre = z.mean(axis=0)
         self.axes = None
         if features.shape[1] > PRODUCT_AXES:
-            self.axes = principal_axes(z - self.centre)[1][:, ::-1][:, :PRODUCT_AXES]
+            pairs = interacting_columns(z, codes, PRODUCT_AXES // 2)
+            leading = principal_axes(z - self.centre)[1][:, ::-1][:, : PRODUCT_AXES - len(pairs)]
+            self.axes = np.concatenate([np.eye(z.shape[1])[:, pairs], leading], axis=1)
 
     def map(self, features: np.ndarray) -> np.ndarray:
         """Axes (rows, A) and products (rows, A (A + 1) / 2), side by side."""
@@ -112,7 +121,7 @@ class Unmixed(Mapped):
     The scores z / (1 + z^2 / s) turn back to 0 far out, as the log-likelihood ratio of heavy-tailed laws does.
     """
 
-    def fit_map(self, features: np.ndarray) -> None:
+    def fit_map(self, features: np.ndarray, codes: np.ndarray) -> None:
         """Whitening by rows of bounded length, the leading UNMIXED_AXES axes, and their independent components."""
         self.centre = np.median(features, axis=0)
         z = features - self.centre
