@@ -1,8 +1,8 @@
 """`mise-hf extract`: a prepared corpus to a feature folder.
 
-Many processes share the work, on one machine or many: `accelerate launch -m mise_hf.cli extract ...` on GPUs,
-`torchrun --nproc-per-node 2 -m mise_hf.cli extract ...` on CPUs (there `accelerate launch --cpu` starts one process,
-whatever `--num_processes` says), or `--part 1/8` to `--part 8/8` in a job array, whose jobs know nothing of each other.
+Many processes share the work, on one machine or many: `accelerate launch --num_processes 2 -m mise_hf.cli extract ...`
+or `torchrun --nproc-per-node 2 -m mise_hf.cli extract ...`, or `--part 1/8` to `--part 8/8` in a job array, whose jobs
+know nothing of each other.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         else f"{result.rows} rows, {result.audio_seconds:.1f} s of audio in {result.wall_seconds:.1f} s: "
         f"{result.rows * rate:.1f} rows/s, {result.audio_seconds * rate:.1f} audio-seconds/s"
     )
-    # In one piece with its line end: with PYTHONUNBUFFERED `print` writes two, and another process's line falls between.
+    # In one piece with its line end: with PYTHONUNBUFFERED `print` writes two, and another process's may fall between.
     sys.stdout.write(f"{told}\n")
     sys.stdout.flush()
     if launch.wait is not None and not part:
