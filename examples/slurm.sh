@@ -14,7 +14,8 @@ set -euo pipefail
 
 training=$1
 config=$2
-main=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+main=${hosts%%$'\n'*}
 
 srun bash -c "exec accelerate launch --config_file examples/accelerate/machines2.yaml \
     --num_machines $SLURM_NNODES --num_processes $((SLURM_NNODES * 8)) --machine_rank \$SLURM_NODEID \

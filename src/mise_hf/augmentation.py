@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,14 @@ Mode = Literal["replace", "append"]
 Balance = Literal["uniform", "inverse", "none"]
 
 FEATURE_COLUMN, TEXT_COLUMN = "features", "text_features"
+
+
+class _Draws(NamedTuple):
+    """For each row, (rows,): two uniform numbers, whether it is chosen and for its emotion; a seed for its noise."""
+
+    choice: np.ndarray
+    emotion: np.ndarray
+    noise_seed: np.ndarray
 
 
 class SyntheticFeatures:
@@ -195,18 +203,18 @@ class SyntheticFeatures:
         return self._append(columns, ids, labels)
 
     def _replace(self, columns: dict, ids: list, labels: np.ndarray, features: np.ndarray) -> dict:
-        draws = [self._draw(row_id, 0) for row_id in ids]
-        chosen = np.array([draw[0] < self.ratio for draw in draws], dtype=bool)
-        wanted = self._emotions([draw[1] for draw in draws], labels)
+        draws = self._draw(ids, 0)
+        chosen = draws.choice < self.ratio
         picked = np.flatnonzero(chosen)
         columns["is_synthetic"] = chosen.tolist()
         if not len(picked):
             return columns
-        made, made_text = self._generate(wanted[picked], [draws[i] for i in picked])
+        wanted = self._emotions(draws.emotion, labels)[picked]
+        made, made_text = self._generate(wanted, draws.noise_seed[picked].tolist())
         features = features.copy()
         features[picked] = made
         columns[FEATURE_COLUMN] = list(features)
-        columns["label"] = self._as_given(columns["label"], picked, wanted[picked])
+        columns["label"] = self._as_given(columns["label"], picked, wanted)
         if made_text is not None:
             text = _as_matrix(columns.get(TEXT_COLUMN), self.generator.config.paired_text_size).copy()
             text[picked] = made_text
@@ -216,15 +224,13 @@ class SyntheticFeatures:
         return columns
 
     def _append(self, columns: dict, ids: list, labels: np.ndarray) -> dict:
-        draws, origins = [], []
-        for place, row_id in enumerate(ids):
-            # A ratio of 1.3 is one row, and a second one with probability 0.3.
-            count = int(self.ratio) + (self._draw(row_id, -1)[0] < self.ratio - int(self.ratio))
-            for copy_number in range(count):
-                draws.append(self._draw(row_id, copy_number))
-                origins.append((place, copy_number))
-        wanted = self._emotions([draw[1] for draw in draws], labels[[place for place, _ in origins]])
-        made, made_text = self._generate(wanted, draws)
+        # A ratio of 1.3 is one row, and a second one with probability 0.3.
+        counts = int(self.ratio) + (self._draw(ids, -1).choice < self.ratio - int(self.ratio))
+        copies = [self._draw(ids, number) for number in range(int(counts.max(initial=0)))]
+        origins = [(place, number) for place, count in enumerate(counts) for number in range(count)]
+        uniforms = np.array([copies[number].emotion[place] for place, number in origins])
+        wanted = self._emotions(uniforms, labels[[place for place, _ in origins]])
+        made, made_text = self._generate(wanted, [int(copies[number].noise_seed[place]) for place, number in origins])
         added = {
             "id": [f"synthetic:{self.seed}:{self.epoch}:{ids[place]}:{number}" for place, number in origins],
             "label": self._as_given(columns["label"], None, wanted),
@@ -236,29 +242,30 @@ class SyntheticFeatures:
         out["is_synthetic"] = [False] * len(ids) + [True] * len(wanted)
         return out
 
-    def _draw(self, row_id: Any, copy_number: int) -> tuple[float, float, int]:
-        """Two uniform numbers and a noise seed: a function of (seed, epoch, row id, copy)."""
-        key = f"{self.seed}|{self.epoch}|{copy_number}|{row_id}".encode()
-        numbers = np.frombuffer(hashlib.blake2b(key, digest_size=24).digest(), dtype="<u8")
-        return int(numbers[0]) / 2**64, int(numbers[1]) / 2**64, int(numbers[2] >> 1)
+    def _draw(self, ids: list, copy_number: int) -> _Draws:
+        """For each row what is a function of (seed, epoch, row id, copy)."""
+        before = f"{self.seed}|{self.epoch}|{copy_number}|"
+        hashes = [hashlib.blake2b(f"{before}{row_id}".encode(), digest_size=24).digest() for row_id in ids]
+        numbers = np.frombuffer(b"".join(hashes), dtype="<u8").reshape(len(ids), 3)
+        return _Draws(numbers[:, 0] / 2**64, numbers[:, 1] / 2**64, numbers[:, 2] >> np.uint64(1))
 
-    def _emotions(self, uniforms: list[float], labels: np.ndarray) -> np.ndarray:
+    def _emotions(self, uniforms: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """int64 (rows,): the labels' own, or drawn by numbers from 0 to 1."""
         if self.balance == "none":
             return labels
         return np.searchsorted(self.cumulative, uniforms, side="right").clip(max=len(self.cumulative) - 1)
 
-    def _generate(self, labels: np.ndarray, draws: list) -> tuple[np.ndarray, np.ndarray | None]:
+    def _generate(self, labels: np.ndarray, noise_seeds: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
         config = self.generator.config
         if not len(labels):
             empty = np.empty((0, config.paired_text_size), np.float32) if config.paired_text_size else None
             return np.empty((0, config.feature_size), np.float32), empty
-        noise, source = torch.empty(len(draws), config.noise_size), torch.Generator()
-        for row, draw in zip(noise.unbind(), draws, strict=True):
-            row.normal_(generator=source.manual_seed(draw[2]))
+        noise, source = torch.empty(len(labels), config.noise_size), torch.Generator()
+        for row, noise_seed in zip(noise.unbind(), noise_seeds, strict=True):
+            row.normal_(generator=source.manual_seed(noise_seed))
         text = None
         if self.text is not None:
-            text = self.text[[draw[2] % len(self.text) for draw in draws]]
+            text = self.text[[noise_seed % len(self.text) for noise_seed in noise_seeds]]
         with torch.no_grad():
             weight = self.generator.class_means.weight
             text = None if text is None else text.to(weight)

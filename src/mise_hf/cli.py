@@ -116,5 +116,14 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _start_missing_processes() -> None:
+    """For `accelerate launch -m mise_hf.cli COMMAND`, where several processes share the work."""
+    if "MASTER_ADDR" in os.environ and sys.argv[1:2] in (["extract"], ["train"]):
+        from mise_hf.features.missing_processes import start_missing_processes
+
+        start_missing_processes("mise_hf.cli")
+
+
 if __name__ == "__main__":
+    _start_missing_processes()
     sys.exit(main())

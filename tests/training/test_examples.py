@@ -27,18 +27,35 @@ def test_the_three_example_configurations_train(tmp_path, monkeypatch):
         assert (folder / "model.safetensors").is_file()
 
 
-def launch(config: str, folder: Path) -> subprocess.CompletedProcess:
-    """README's line, with fewer steps and a port that is free."""
-    command = [LAUNCHER, "launch", "--config_file", EXAMPLES / "accelerate" / config, "--main_process_port", "0"]
-    command += ["-m", "mise_hf.training.generator", "--config", EXAMPLES / "generator.yaml"]
+def launch(options: list, folder: Path) -> subprocess.CompletedProcess:
+    """README's line, with fewer steps."""
+    command = [
+        LAUNCHER,
+        "launch",
+        *options,
+        "-m",
+        "mise_hf.training.generator",
+        "--config",
+        EXAMPLES / "generator.yaml",
+    ]
     command += ["--steps", "4", "--output_dir", folder]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment)
 
 
-def test_two_cpu_processes_are_launched_and_work_together(tmp_path):
-    done = launch("cpu2.yaml", tmp_path / "two")
+def configured(config: str) -> list:
+    """By a file of `examples/accelerate`, at a port that is free."""
+    return ["--config_file", EXAMPLES / "accelerate" / config, "--main_process_port", "0"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--num_processes", "2"], pytest.param(configured("cpu2.yaml"), marks=pytest.mark.slow)]
+)
+def test_two_cpu_processes_are_launched_and_work_together(tmp_path, options):
+    done = launch(options, tmp_path / "two")
     assert done.returncode == 0, done.stderr
+    if options[0] == "--num_processes":
+        assert "was asked for 2 processes and started one, since there is no GPU: starting 2 on CPUs" in done.stderr
     assert "generator: 2 processes on cpu" in done.stdout + done.stderr
     generator.main(
         ["--config", str(EXAMPLES / "generator.yaml"), "--steps", "4", "--output_dir", str(tmp_path / "one")]
@@ -67,7 +84,7 @@ def test_a_launcher_that_is_told_to_stop_lets_its_processes_save(tmp_path):
 
 @pytest.mark.slow
 def test_one_cpu_process_is_launched(tmp_path):
-    done = launch("cpu1.yaml", tmp_path / "one")
+    done = launch(configured("cpu1.yaml"), tmp_path / "one")
     assert done.returncode == 0, done.stderr
     assert "generator: 1 process on cpu" in done.stdout + done.stderr
 

@@ -6,7 +6,7 @@ serve training only and stay unpublished.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,10 @@ from .checkpoint_mise import MisePreTrainedModel
 from .configuration_mise import MiseGeneratorConfig
 from .space_mise import MiseFeatureSpace
 
-# Rows of one pass of `generate`. Fixed, because how the noise is cut into draws decides its values.
+# Rows of one draw of noise in `generate`. Fixed, because how the noise is cut into draws decides its values.
 ROWS_AT_ONCE = 4096
+# Rows that go through the layers together on a CPU: what lies between two layers stays in its cache.
+ROWS_IN_CACHE = 1024
 
 
 @dataclass
@@ -33,6 +35,20 @@ class MiseGeneratorOutput(ModelOutput):
 
     features: Tensor | None = None
     text_features: Tensor | None = None
+
+
+class _Tables(NamedTuple):
+    """Of `generate`, whose labels are looked up: all that follows from a label alone is computed once.
+
+    Attributes:
+        labels: the labels' part of the input layer, its bias included, (labels, hidden).
+        weight: of the input layer for noise and text, (hidden, noise + text).
+        means: class means with the output's bias, (labels, output).
+    """
+
+    labels: Tensor
+    weight: Tensor
+    means: Tensor
 
 
 class _ResidualLayer(nn.Module):
@@ -178,48 +194,62 @@ class MiseGenerator(MisePreTrainedModel):
             raise ValueError("text_embeds given; wanted None: this generator was made without text (text_size is 0)")
         device = self.class_means.weight.device
         made = torch.empty(len(ids), self.output.out_features, device=device, dtype=self.dtype)
-        table, weight = self._folded_input()
+        tables = self._tables()
         if voice is not None:
             shape = (int(voice.max()) + 1 if len(voice) else 0, self.config.speaker_noise_size)
             voices = torch.randn(shape, generator=generator, device=generator.device)
+        drawn = torch.empty(min(len(ids), ROWS_AT_ONCE), self.config.noise_size, device=generator.device)
         for start in range(0, len(ids), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             part = ids[rows].to(device)
-            noise = torch.randn(len(part), self.config.noise_size, generator=generator, device=generator.device)
+            noise = drawn[: len(part)].normal_(generator=generator)
             if voice is not None:
                 noise[:, : self.config.speaker_noise_size] = voices[voice[rows].to(voices.device)]
             text = None if text_embeds is None else text_embeds[rows].to(device)
-            self._make(noise.to(device, self.dtype), part, text, table, weight, made[rows])
+            self._make(noise.to(device, self.dtype), part, text, tables, made[rows])
         features, text_features = made.float().split([self.config.feature_size, self.config.paired_text_size], dim=1)
         paired = self.config.paired_text_size and len(ids)
         return MiseGeneratorOutput(features=features, text_features=text_features if paired else None)
 
-    def _folded_input(self) -> tuple[Tensor, Tensor]:
-        """The input layer with the labels' part multiplied out: (labels, hidden); and its weight for noise and text."""
+    def _tables(self) -> _Tables:
         noise, label = self.config.noise_size, self.config.label_embedding_size
         weight = self.input.weight
-        table = F.linear(self.label_embedding.weight, weight[:, noise : noise + label], self.input.bias)
-        return table, torch.cat([weight[:, :noise], weight[:, noise + label :]], dim=1)
+        return _Tables(
+            F.linear(self.label_embedding.weight, weight[:, noise : noise + label], self.input.bias),
+            torch.cat([weight[:, :noise], weight[:, noise + label :]], dim=1),
+            self.class_means.weight + self.output.bias,
+        )
 
-    def _make(
-        self, noise: Tensor, labels: Tensor, text: Tensor | None, table: Tensor, weight: Tensor, out: Tensor
-    ) -> None:
+    def _make(self, noise: Tensor, labels: Tensor, text: Tensor | None, tables: _Tables, out: Tensor) -> None:
         """`forward` into `out`, with no other order than that of its sums: in place, the labels' part looked up."""
-        inputs = noise
+        inputs, rows = noise, len(noise)
         if self.null_text is not None:
-            rows, size = len(noise), self.config.text_size
+            size = self.config.text_size
             if text is None:
                 text = self.null_text.expand(rows, size)
             elif text.shape != (rows, size):
                 raise ValueError(f"text_embeds have shape {tuple(text.shape)}; wanted ({rows}, {size})")
             inputs = torch.cat([noise, self.fill_text(text)], dim=1)
-        hidden = table.index_select(0, labels).addmm_(inputs, weight.t())
-        for linear in (cast(_ResidualLayer, layer).linear for layer in self.layers):
-            active = F.silu(hidden)
-            hidden.add_(linear.bias).addmm_(active, linear.weight.t())
-        out.copy_(self.class_means.weight.index_select(0, labels))
-        out.add_(self.output.bias).addmm_(noise, self.noise_factor.weight.t())
-        out.addmm_(F.silu(hidden, inplace=True), self.output.weight.t())
+        pieces = max(1, rows // ROWS_IN_CACHE) if out.device.type == "cpu" else 1
+        starts = [piece * ROWS_IN_CACHE for piece in range(pieces)]
+        # The last piece has the remainder too: a handful of rows by themselves would round differently.
+        bounds = [*starts, rows]
+        hidden_rows = out.new_empty(rows - starts[-1], self.config.hidden_size)
+        active_rows = torch.empty_like(hidden_rows)
+        linears = [cast(_ResidualLayer, layer).linear for layer in self.layers]
+        silu_into = torch.ops.aten.silu.out
+        for now in map(slice, bounds, bounds[1:]):
+            made, ids = out[now], labels[now]
+            hidden, active = hidden_rows[: len(ids)], active_rows[: len(ids)]
+            torch.index_select(tables.labels, 0, ids, out=hidden)
+            hidden.addmm_(inputs[now], tables.weight.t())
+            for linear in linears:
+                silu_into(hidden, out=active)
+                hidden.add_(linear.bias).addmm_(active, linear.weight.t())
+            torch.index_select(tables.means, 0, ids, out=made)
+            made.addmm_(noise[now], self.noise_factor.weight.t())
+            silu_into(hidden, out=active)
+            made.addmm_(active, self.output.weight.t())
 
     def _voice_of(self, speakers: Tensor, ids: Tensor) -> Tensor:
         """A number from 0 for each pair of speaker and emotion, int64 (rows,)."""
@@ -237,13 +267,17 @@ class MiseGenerator(MisePreTrainedModel):
         """
         names = self.config.label2id
         if isinstance(labels, Tensor):
-            if labels.dtype == torch.int64 and (not len(labels) or 0 <= labels.min() <= labels.max() < len(names)):
-                return labels.cpu()
+            if labels.dtype == torch.int64:
+                lowest, highest = labels.aminmax() if len(labels) else (0, 0)
+                if lowest >= 0 and highest < len(names):
+                    return labels.cpu()
             labels = labels.tolist()
-        unknown = {v for v in labels if (v not in names if isinstance(v, str) else v not in range(len(names)))}
+        different = set(labels)
+        unknown = {v for v in different if (v not in names if isinstance(v, str) else v not in range(len(names)))}
         if unknown:
             raise ValueError(f"labels {sorted(map(str, unknown))} are unknown; wanted some of {list(names)}")
-        return torch.tensor([names[v] if isinstance(v, str) else int(v) for v in labels], dtype=torch.int64)
+        ids = {v: names[v] if isinstance(v, str) else int(v) for v in different}
+        return torch.tensor([ids[v] for v in labels], dtype=torch.int64)
 
     @torch.no_grad()
     def start_from(

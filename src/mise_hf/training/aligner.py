@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from mise_hf.features import FeatureTable
+from mise_hf.features.missing_processes import start_missing_processes
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseAlignerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner, MiseAlignerOutput
@@ -167,4 +168,5 @@ def _train_end_to_end(arguments: AlignerArguments) -> None:
 
 
 if __name__ == "__main__":
+    start_missing_processes("mise_hf.training.aligner")
     main()

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
+from mise_hf.features.missing_processes import start_missing_processes
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseSerConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
@@ -209,4 +210,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    start_missing_processes("mise_hf.training.classifier")
     main()

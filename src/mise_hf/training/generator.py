@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from mise_hf.features.missing_processes import start_missing_processes
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_aligner import MiseAligner
@@ -357,4 +358,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    start_missing_processes("mise_hf.training.generator")
     main()
