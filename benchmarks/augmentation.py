@@ -15,6 +15,7 @@ from mise_hf.benchmark.plain import BEST
 from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, train_shared
 from mise_hf.benchmark.study import Plan, run_study
 from mise_hf.benchmark.tables import as_markdown, contrast, foretelling, recall_of, study_table
+from mise_hf.benchmark.unlabelled import SELF_TRAINED, WITH_UNLABELLED
 from mise_hf.features import FeatureTable
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -38,6 +39,7 @@ class Study:
     shares: tuple[float, ...]
     source: str | None = None
     minority: tuple[str, ...] = ()
+    unlabelled: bool = False
 
 
 STUDIES = {
@@ -45,6 +47,8 @@ STUDIES = {
     "ravdess-from-emodb": Study("ravdess", (0.05,), "emodb"),
     "emodb": Study("emodb", (0.3, 1.0)),
     "ravdess": Study("ravdess", (0.2, 1.0)),
+    "emodb-unlabelled": Study("emodb", (0.1, 0.3), "ravdess", unlabelled=True),
+    "ravdess-unlabelled": Study("ravdess", (0.05, 0.2), "emodb", unlabelled=True),
     "emodb-rare-fear": Study("emodb", (1.0,), minority=("fear",)),
 }
 
@@ -79,6 +83,11 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
     if study.source is not None:
         generators = source_generators(study.source, tables[study.source], args)
         controls = foreign_rows(tables[study.source], generators[ADAPTED_GAUSSIAN], ROWS_OF_A_CLASS, seed=0)
+    if study.unlabelled:
+        generators = {
+            name: generators[name] for name in (ADAPTED_GAUSSIAN, *(generator_name(w, 0) for w in WEIGHTS[:2]))
+        }
+        controls = []
     plan = Plan(
         shares=study.shares,
         seeds=tuple(range(args.draws)),
@@ -86,6 +95,7 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         steps=STEPS,
         minority=study.minority,
         licence=LICENCES[study.target],
+        unlabelled=study.unlabelled,
     )
     frame, records = run_study(
         target, plan, args.out / name, generators=generators, controls=controls, workers=args.workers
@@ -104,7 +114,12 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         part = frame[frame["share"] == share]
         said = [record for record in records if record["share"] == share]
         lines += ["", f"## {share:.0%} of the training clips", ""]
-        lines += pooled(part, said, args.generators) if study.source else [as_markdown(study_table(part, BEST))]
+        if study.source and not study.unlabelled:
+            lines += pooled(part, said, args.generators)
+        else:
+            lines.append(as_markdown(study_table(part, BEST)))
+        if study.unlabelled:
+            lines += ["", *unlabelled_contrasts(part)]
         for emotion in study.minority:
             label = target.label_names.index(emotion)
             lines += ["", f"Recall of {emotion}, cut to {plan.minority_share:.0%}:", ""]
@@ -112,6 +127,17 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
                 f"- {method}: {100 * recall_of(part, method, label):.1f}" for method in dict.fromkeys(part["method"])
             ]
     return "\n".join(lines) + "\n"
+
+
+def unlabelled_contrasts(frame: pd.DataFrame) -> list[str]:
+    """Each method with unlabelled clips against itself without, and against self-training."""
+    lines = []
+    for method in dict.fromkeys(frame["method"]):
+        if method.endswith(WITH_UNLABELLED):
+            for other in (method.removesuffix(WITH_UNLABELLED), SELF_TRAINED):
+                found = contrast(frame, [method], [other])
+                lines.append(f"- {method}, less {other}: {100 * found['difference']:+.2f}, p = {found['p']:.2g}")
+    return lines
 
 
 def generator_name(weight: float, seed: int) -> str:

@@ -123,18 +123,42 @@ def _adapted(
     measure: bool,
 ) -> None:
     transfer = fit_transfer(generator, train, seed=seed)
-    adapted = adapt(generator, transfer)
-    labels = np.repeat(np.arange(len(train.label_names)), ROWS_OF_A_CLASS)
-    made = adapted.generate(torch.from_numpy(labels), generator=torch.Generator().manual_seed(seed)).features.numpy()
-    features = adapted.space.project(torch.from_numpy(test.layer(adapted.config.state_layers))).numpy()
-    result.predictions[name] = fit_lda(made, labels, SHRINKAGE)(features)
-    chosen = transfer.settings
+    rows = adapted_rows(adapt(generator, transfer), test, seed)
+    result.predictions[name] = rows.predict()
+    chosen, made, labels, features = transfer.settings, rows.made, rows.labels, rows.test
     result.choices[name] = [chosen.trust, chosen.source_share, chosen.shrinkage]
     if measure:
         some = np.concatenate([np.flatnonzero(labels == label)[:MEASURED_ROWS_OF_A_CLASS] for label in set(labels)])
         carried = carried_information(made[some], labels[some], features, test.labels, test.speakers, seed=seed)
         alone = label_information(labels[some], made[some], seed=seed)
         result.measures[name] = {"carried_information": carried.raw, "label_information": alone.raw}
+
+
+@dataclass(frozen=True)
+class AdaptedRows:
+    """What an adapted generator makes and the test rows, both in its space.
+
+    Attributes:
+        made: float32 (synthetic rows, dim).
+        labels: int (synthetic rows,).
+        test: float32 (test rows, dim).
+    """
+
+    made: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+
+    def predict(self) -> np.ndarray:
+        """Test predictions int (test rows,) of a head fitted on the synthetic rows."""
+        return fit_lda(self.made, self.labels, SHRINKAGE)(self.test)
+
+
+def adapted_rows(adapted: MiseGenerator, test: FeatureTable, seed: int) -> AdaptedRows:
+    """Rows of an adapted generator, as many of each emotion, and the test rows in its space."""
+    labels = np.repeat(np.arange(adapted.config.num_labels), ROWS_OF_A_CLASS)
+    made = adapted.generate(torch.from_numpy(labels), generator=torch.Generator().manual_seed(seed)).features.numpy()
+    states = torch.from_numpy(test.layer(adapted.config.state_layers))
+    return AdaptedRows(made, labels, adapted.space.project(states).numpy())
 
 
 def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float]:

@@ -25,6 +25,7 @@ from mise_hf.benchmark.place import Recipe
 from mise_hf.benchmark.standardise import Standardise, standardise
 from mise_hf.benchmark.study_cell import method_names, run_study_cell
 from mise_hf.benchmark.summary import prediction_rows
+from mise_hf.benchmark.unlabelled import run_unlabelled_cell
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -50,6 +51,8 @@ class Plan:
         minority_share: see there.
         licence: of the corpus.
         methods: of the in-corpus methods those to run beside the plain classifiers; all where empty.
+        unlabelled: ask what the clips that were not drawn add without their labels (`mise_hf.benchmark.unlabelled`),
+            in place of every other method.
         measure: what synthetic rows carry, and I(c; h) of them: half a minute a cell.
         standardise: "speaker" for states standardised speaker by speaker, which is transductive.
     """
@@ -66,6 +69,7 @@ class Plan:
     methods: tuple[str, ...] = ()
     standardise: Standardise = "none"
     measure: bool = True
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,11 @@ def run_study(
         theirs = generator.config.feature_fingerprint or {}
         require_same(table.fingerprint, theirs, AUDIO_PARTS, our_name="the features", their_name=name)
     splits = study_splits(table, plan)
+    if plan.unlabelled and (plan.modality != "audio" or plan.folds == "official" or max(plan.shares) >= 1):
+        raise ValueError(
+            f"unlabelled clips with modality {plan.modality!r}, {plan.folds} folds and shares {list(plan.shares)}; "
+            "wanted audio, folds by speaker or session, and shares below 1, which leave clips to be unlabelled"
+        )
     for split in splits:
         _check_split(table, split)
     _claim(out, table, plan, generators, controls, planted or {})
@@ -197,7 +206,13 @@ def _claim(
     path = out / SETTINGS
     if path.is_file():
         # A study of before these could be chosen had them so.
-        there = {"methods": [], "standardise": "none", "measure": True, **json.loads(path.read_text(encoding="utf-8"))}
+        there = {
+            "methods": [],
+            "standardise": "none",
+            "measure": True,
+            "unlabelled": False,
+            **json.loads(path.read_text(encoding="utf-8")),
+        }
         other = sorted(key for key in {*said, *there} if said.get(key) != there.get(key))
         if other:
             raise ValueError(f"{out} holds another study: {other} differ; wanted the same ones, or another --out")
@@ -236,12 +251,18 @@ def _run(
         development = table.select(draw_share(table.labels, split.development, cell.share, cell.seed))
     predictions: dict[str, np.ndarray] = {}
     record: dict[str, Any] = {**asdict(cell), "choices": {}, "measures": {}}
-    if generators or controls:
+    if plan.unlabelled:
+        rest = table.select(np.setdiff1d(split.train, drawn))
+        given: dict[str, Any] = {"licence": plan.licence, "seed": cell.seed, "steps": plan.steps}
+        semi = run_unlabelled_cell(train, rest, test, generators, **given)
+        predictions |= semi.predictions
+        record["choices"] |= semi.choices
+    elif generators or controls:
         foreign = run_foreign_cell(train, test, generators, controls, seed=cell.seed, development=development)
         predictions |= foreign.predictions
         record["choices"] |= foreign.choices
         record["measures"] |= foreign.measures
-    if plan.in_corpus:
+    if plan.in_corpus and not plan.unlabelled:
         own = run_study_cell(
             train,
             test,

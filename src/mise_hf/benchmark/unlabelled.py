@@ -1,0 +1,109 @@
+"""One cell of the question: what do clips without a label add? Those of the training speakers that were not drawn.
+
+A question of its own, since every method here knows more than the best plain classifier of the labelled rows. The rivals
+are a classifier trained on its own sure predictions of the unlabelled clips (self-training), and the same estimates
+without those clips.
+"""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.semi_supervised import SelfTrainingClassifier
+
+from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers
+from mise_hf.benchmark.foreign import ForeignResult, adapted_rows
+from mise_hf.benchmark.plain import BEST, COMPONENTS, TunedPlain, fit_lda, inner_splits, project, tune_plain
+from mise_hf.benchmark.sharing import shared_arguments, train_shared
+from mise_hf.benchmark.statistics import unweighted_average_recall
+from mise_hf.features import FeatureTable
+from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.training.rows import rows_in_encoder_space
+from mise_hf.transfer import adapt, fit_transfer
+
+SELF_TRAINED = "LDA, self-trained on unlabelled clips"
+OWN, WITH_UNLABELLED = "MISE, re-estimated", " + unlabelled clips"
+# Probability from which a prediction becomes a label, in self-training; chosen inside with the shrinkage.
+THRESHOLDS = (0.8, 0.95, 0.999)
+SHRINKAGES = (0.2, 0.5, 0.8)
+UNKNOWN = -1
+
+
+def run_unlabelled_cell(
+    train: FeatureTable,
+    unlabelled: FeatureTable,
+    test: FeatureTable,
+    generators: Mapping[str, MiseGenerator],
+    *,
+    licence: str,
+    seed: int,
+    steps: int,
+) -> ForeignResult:
+    """Train and test every method, with the unlabelled clips and without them.
+
+    Args:
+        train: labelled rows; every class at least twice.
+        unlabelled: rows of training speakers, whose labels are not looked at.
+        test: rows of other speakers.
+        generators: of other corpora, by name.
+        licence: of the corpus.
+        seed: of every draw and training.
+        steps: optimiser steps of the in-corpus generator.
+
+    Raises:
+        ValueError: where training, the unlabelled clips or a generator have seen a test speaker or clip.
+    """
+    for seen in (train, unlabelled):
+        require_unseen(seen, test)
+    for generator in generators.values():
+        require_unseen_speakers(generator.config.training_corpora, test)
+    result = ForeignResult()
+    plain = tune_plain(train, seed)
+    result.predictions[BEST] = plain.predict(test, seed)[BEST]
+    result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
+    _self_trained(result, plain, train, unlabelled, test)
+    own = train_shared(train, shared_arguments(train.audio_layers, seed=seed, steps=steps), licence=licence)
+    for name, generator in {OWN: own, **generators}.items():
+        for suffix, more in (("", None), (WITH_UNLABELLED, unlabelled)):
+            transfer = fit_transfer(generator, train, unlabelled=more, own=name == OWN, seed=seed)
+            rows = adapted_rows(adapt(generator, transfer), test, seed)
+            result.predictions[name + suffix] = rows.predict()
+            settings, how = transfer.settings, transfer.unlabelled
+            result.choices[name + suffix] = [settings.trust, settings.source_share, settings.shrinkage, how.weight]
+    return result
+
+
+def _self_trained(
+    result: ForeignResult, plain: TunedPlain, train: FeatureTable, unlabelled: FeatureTable, test: FeatureTable
+) -> None:
+    """Shrinkage LDA in the best plain classifier's layers, its own sure predictions added as labels round by round."""
+    settings = [(shrinkage, threshold) for shrinkage in SHRINKAGES for threshold in THRESHOLDS]
+    found: dict[tuple[float, float], list[np.ndarray]] = {setting: [] for setting in settings}
+    splits = inner_splits(train)
+    for fit, held in splits:
+        others = unlabelled.select(~np.isin(unlabelled.speakers, held.speakers))
+        for setting in settings:
+            found[setting].append(_self_training(fit, others, held, plain.layers, setting))
+    truth = np.concatenate([held.labels for _, held in splits])
+    scores = {s: unweighted_average_recall(truth, np.concatenate(parts)) for s, parts in found.items()}
+    best = max(settings, key=lambda setting: scores[setting])
+    result.choices[SELF_TRAINED] = list(best)
+    result.predictions[SELF_TRAINED] = _self_training(train, unlabelled, test, plain.layers, best)
+
+
+def _self_training(
+    train: FeatureTable, unlabelled: FeatureTable, test: FeatureTable, layers: tuple[int, ...], setting: tuple
+) -> np.ndarray:
+    rows = rows_in_encoder_space(train, layers, COMPONENTS)
+    shrinkage, threshold = setting
+    features = np.concatenate([rows.features.numpy(), project(rows, unlabelled.layer(layers))])
+    labels = np.concatenate([train.labels, np.full(len(unlabelled), UNKNOWN)])
+    if not len(unlabelled):
+        return fit_lda(features, labels, shrinkage)(project(rows, test.layer(layers)))
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
+    with warnings.catch_warnings():
+        # As in the plain LDA: a class of one row has no spread of its own.
+        warnings.filterwarnings("ignore", message="Only one sample available")
+        fitted = SelfTrainingClassifier(lda, threshold=threshold, max_iter=5).fit(features, labels)
+    return fitted.predict(project(rows, test.layer(layers)))
