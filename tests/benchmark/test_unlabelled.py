@@ -14,7 +14,7 @@ from mise_hf.benchmark.unlabelled import OWN, SELF_TRAINED, WITH_UNLABELLED, run
 
 
 def noisy_table():
-    table = make_table(speakers=4, rows_each=40, text=False)
+    table = make_table(speakers=3, rows_each=40, text=False)
     noise = 2.0 * np.random.default_rng(1).normal(size=table.audio_states.shape)
     return replace(table, audio_states=(table.audio_states + noise).astype("float32"))
 

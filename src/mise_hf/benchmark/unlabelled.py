@@ -1,8 +1,8 @@
 """One cell of the question: what do clips without a label add? Those of the training speakers that were not drawn.
 
-A question of its own, since every method here knows more than the best plain classifier of the labelled rows. The rivals
-are a classifier trained on its own sure predictions of the unlabelled clips (self-training), and the same estimates
-without those clips.
+A question of its own, since every method here knows more than the best plain classifier of the labelled rows. The
+rivals: self-training, where a classifier learns from its own sure predictions of the unlabelled clips, and the same
+estimates without those clips.
 """
 
 import warnings
