@@ -104,7 +104,7 @@ def assemble(reading: Reading) -> Corpus:
     if not kept:
         raise ValueError(
             f"no utterance of {reading.name} is left of {turns}; dropped: {dict(dropped)}; wanted labels among "
-            f"{sorted(reading.label_map)} and files that exist"
+            f"{sorted(reading.label_map)} and files that exist (or text_only, where there is no audio)"
         )
     findings = require_disjoint(reading.name, kept, reading.speakers_may_overlap)
     duplicates = find_duplicates(kept)
