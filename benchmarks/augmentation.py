@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from mise_hf.benchmark.figure import draw_study
 from mise_hf.benchmark.foreign import GAUSSIAN, REAL, foreign_rows
 from mise_hf.benchmark.plain import BEST
 from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, train_shared
 from mise_hf.benchmark.study import Plan, run_study
-from mise_hf.benchmark.tables import as_markdown, contrast, foretelling, recall_of, study_table
+from mise_hf.benchmark.tables import as_markdown, chosen_ratios, contrast, foretelling, recall_of, study_table
 from mise_hf.benchmark.unlabelled import SELF_TRAINED, WITH_UNLABELLED
 from mise_hf.features import FeatureTable
 from mise_hf.features.provenance import training_corpora
@@ -110,22 +111,26 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         "Best plain: shrinkage LDA, logistic regression or MLP, with the encoder layers, all chosen inside.",
         "p: predictions swapped speaker by speaker, all draws and generator seeds together. Holm: over the table.",
     ]
+    drawn: dict[str, pd.DataFrame] = {}
     for share in study.shares:
         part = frame[frame["share"] == share]
         said = [record for record in records if record["share"] == share]
         lines += ["", f"## {share:.0%} of the training clips", ""]
-        if study.source and not study.unlabelled:
-            lines += pooled(part, said, args.generators)
-        else:
-            lines.append(as_markdown(study_table(part, BEST)))
+        foreign = study.source is not None and not study.unlabelled
+        drawn[f"{share:g}"] = study_table(repeated(part, args.generators) if foreign else part, BEST)
+        lines += [as_markdown(drawn[f"{share:g}"]), ""]
         if study.unlabelled:
-            lines += ["", *unlabelled_contrasts(part)]
+            lines += unlabelled_contrasts(part)
+        else:
+            lines += contrasts(part, said, args.generators) if foreign else chosen_ratios(said)
         for emotion in study.minority:
             label = target.label_names.index(emotion)
             lines += ["", f"Recall of {emotion}, cut to {plan.minority_share:.0%}:", ""]
             lines += [
                 f"- {method}: {100 * recall_of(part, method, label):.1f}" for method in dict.fromkeys(part["method"])
             ]
+    RESULTS.mkdir(exist_ok=True)
+    draw_study(drawn, BEST, f"{name}: {study.target}, speaker folds", RESULTS, f"augmentation-{name}")
     return "\n".join(lines) + "\n"
 
 
@@ -167,9 +172,14 @@ def source_generators(name: str, table: FeatureTable, args: argparse.Namespace) 
     return found
 
 
-def pooled(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]:
-    """Generators of one MI weight as one row, their seeds as draws; contrasts; what foretells a generator's UAR."""
-    groups = {weight: [generator_name(weight, seed) for seed in range(seeds)] for weight in WEIGHTS}
+def generator_groups(seeds: int) -> dict[float, list[str]]:
+    """MI weight -> the names of its generators."""
+    return {weight: [generator_name(weight, seed) for seed in range(seeds)] for weight in WEIGHTS}
+
+
+def repeated(frame: pd.DataFrame, seeds: int) -> pd.DataFrame:
+    """Predictions with the generators of one MI weight as one method, their seeds as draws."""
+    groups = generator_groups(seeds)
     names = {method: f"MISE (MI {weight:g}), adapted" for weight, methods in groups.items() for method in methods}
     trained = frame["method"].isin(list(names))
     renamed = frame.copy()
@@ -178,8 +188,12 @@ def pooled(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]:
     renamed["seed"] = frame["seed"] * seeds + frame["method"].map(number).fillna(0).astype(int)
     renamed["method"] = frame["method"].map(names).fillna(frame["method"])
     others = [renamed[~trained].assign(seed=frame.loc[~trained, "seed"] * seeds + place) for place in range(seeds)]
-    repeated = pd.concat([*others, renamed[trained]], ignore_index=True)
-    lines = [as_markdown(study_table(repeated, BEST)), ""]
+    return pd.concat([*others, renamed[trained]], ignore_index=True)
+
+
+def contrasts(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]:
+    """The generators against what they must beat, and what foretells a generator's UAR."""
+    groups, lines = generator_groups(seeds), []
     main_group = groups[WEIGHTS[0]]
     for title, second in [
         (ADAPTED_GAUSSIAN, [ADAPTED_GAUSSIAN]),
@@ -192,7 +206,7 @@ def pooled(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]:
             f"- MISE (MI {WEIGHTS[0]:g}), adapted, less {title}: {100 * found['difference']:+.2f}, "
             f"p = {found['p']:.2g} ({seeds} generator seeds, conditional on the folds)"
         )
-    for measure, found in foretelling(frame, records, list(names)).items():
+    for measure, found in foretelling(frame, records, [name for group in groups.values() for name in group]).items():
         lines.append(
             f"- {measure.replace('_', ' ')} of the adapted rows against UAR over {found['generators']} generators: "
             f"rho {found['rho']:+.2f}, p = {found['p']:.2g}"

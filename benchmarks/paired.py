@@ -3,9 +3,9 @@
 `python benchmarks/paired.py --features FEATURES --lines TEXT_FEATURES --out DIR [--shares 0.1 0.3] [--draws 2]`
 
 SEMI-SYNTHETIC: each real clip gets a real line of another corpus with the same emotion, no line twice, so lines are
-split as speakers are. Given the emotion, sound and words are independent: I(h; t | c) = 0 by construction (the page says
-what is estimated), and text can add nothing to the sound but the emotion. It is the mechanism that is measured, not what
-real speech would give. Emotions without lines are dropped. Lines that no clip got are the text corpus. On a corpus with
+split as speakers are. Given the emotion, sound and words are independent: I(h; t | c) = 0 by construction (the page
+says what is estimated), and text can add nothing to the sound but the emotion. It is the mechanism that is measured,
+not what real speech would give. Emotions without lines are dropped. Lines that no clip got are the text corpus. On a corpus with
 real pairs, `mise-hf benchmark FEATURES --modality both` asks the same of its own transcripts.
 """
 
@@ -97,9 +97,7 @@ def main() -> None:
         # Alone, a modality is there to compare with: its plain classifier says what it knows.
         plan = Plan(modality=modality, methods=METHODS if modality == "both" else METHODS[:1], **given)
         planted = {PAIRED: recipe} if modality == "both" else None
-        source = (
-            table if modality != "audio" else as_modality(replace(table, text_states=None, text_layers=()), "audio")
-        )
+        source = replace(table, text_states=None, text_layers=()) if modality == "audio" else table
         frames[modality], _ = run_study(source, plan, args.out / modality, workers=args.workers, planted=planted)
     for share in args.shares:
         for modality, frame in frames.items():

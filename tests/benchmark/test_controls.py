@@ -20,6 +20,14 @@ def test_controls_make_the_wanted_rows_near_their_class(name):
     assert not any(row.tobytes() in known for row in made)
 
 
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_class_of_one_row_is_no_obstacle(name):
+    """Inner folds of a small share have such."""
+    features, labels = np.random.default_rng(0).normal(size=(9, 3)), np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    made = CONTROLS[name](features, labels, np.array([2, 0, 2, 1]), seed=0)
+    assert made.shape == (4, 3) and np.isfinite(made).all()
+
+
 def test_the_gaussian_has_the_shared_covariance():
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(4, 4))

@@ -19,23 +19,26 @@ def mixup(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: in
     """Points between two training rows of the wanted class (Zhang et al., 2018, within a class)."""
     rng = np.random.default_rng(seed)
     first = _rows_of(labels, wanted, rng)
-    # Another row than the first, or the point between them would be a copy.
-    second = np.array([rng.choice(np.setdiff1d(np.flatnonzero(labels == labels[row]), row)) for row in first])
+    # Another row than the first, or the point between them would be a copy; a class of one row has no other.
+    others = [np.setdiff1d(np.flatnonzero(labels == labels[row]), row) for row in first]
+    second = np.array([rng.choice(found) if len(found) else row for row, found in zip(first, others, strict=True)])
     place = rng.uniform(size=(len(wanted), 1))
     return place * features[first] + (1 - place) * features[second]
 
 
 def smote(features: np.ndarray, labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
-    """SMOTE of imbalanced-learn, asked for the wanted number of new rows in each class."""
+    """SMOTE of imbalanced-learn, asked for the wanted number of new rows in each class; of one row, copies."""
     counts, new = np.bincount(labels), np.bincount(wanted, minlength=labels.max() + 1)
-    neighbours = min(5, counts[counts > 0].min() - 1)
-    goal = {label: int(counts[label] + new[label]) for label in range(len(counts)) if counts[label]}
+    able = [label for label in range(len(counts)) if counts[label] > 1]
+    goal = {label: int(counts[label] + new[label]) for label in able}
+    neighbours = min(5, min(counts[label] for label in able) - 1)
     sampler = SMOTE(sampling_strategy=goal, k_neighbors=neighbours, random_state=seed)
-    made, made_labels = sampler.fit_resample(features, labels)
-    made, made_labels = made[len(features) :], made_labels[len(features) :]
+    rows = np.isin(labels, able)
+    made, made_labels = sampler.fit_resample(features[rows], labels[rows])
+    made, made_labels = made[rows.sum() :], made_labels[rows.sum() :]
     out = np.empty((len(wanted), features.shape[1]))
     for label in np.unique(wanted):
-        out[wanted == label] = made[made_labels == label]
+        out[wanted == label] = made[made_labels == label] if label in able else features[labels == label]
     return out
 
 

@@ -8,10 +8,11 @@ import pandas as pd
 # Okabe and Ito's orange and blue, and grey: baseline, ours, others.
 BASELINE, OURS, OTHER = "#E69F00", "#0072B2", "#787878"
 OURS_HAVE = "MISE"
-FIGURES = ("figure.svg", "figure.png")
 
 
-def draw_study(tables: dict[str, pd.DataFrame], baseline: str, title: str, out: Path) -> list[Path]:
+def draw_study(
+    tables: dict[str, pd.DataFrame], baseline: str, title: str, out: Path, name: str = "figure"
+) -> list[Path]:
     """Draw the tables of a study, and write them as SVG and PNG.
 
     Args:
@@ -19,6 +20,7 @@ def draw_study(tables: dict[str, pd.DataFrame], baseline: str, title: str, out: 
         baseline: the method that the others are held against.
         title: of the figure.
         out: folder.
+        name: of the files, without their endings.
 
     Returns:
         The files.
@@ -39,10 +41,10 @@ def draw_study(tables: dict[str, pd.DataFrame], baseline: str, title: str, out: 
             panel.set_title(f"{float(share):.0%} of the training clips", loc="left", fontsize=9)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         figure.supxlabel(
-            "UAR on unseen speakers, %; whiskers: deviation over seeds; bold: p < 0.05 (Holm) against the baseline",
+            "UAR on unseen speakers, %; whiskers: deviation over seeds\nbold: p < 0.05 (Holm) against the best plain classifier",
             fontsize=8,
         )
-        paths = [out / name for name in FIGURES]
+        paths = [out / f"{name}.svg", out / f"{name}.png"]
         figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
         figure.savefig(paths[1], dpi=150, metadata={"Software": None})
     return paths

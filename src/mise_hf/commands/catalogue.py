@@ -107,7 +107,8 @@ COMMANDS = {
         (
             "mise-hf benchmark features/mine --out runs/benchmark --fractions 0.1,0.3,1 --seeds 5",
             "mise-hf benchmark features/mine --out runs/transfer --pretrained emodb_generator --only-pretrained",
-            "mise-hf benchmark features/iemocap --out runs/iemocap --folds session --modality both",
+            "mise-hf benchmark --config examples/paper/iemocap.yaml --workers 16",
+            "mise-hf benchmark emodb --out runs/quick --quick",
         ),
     ),
     "publish": Command(
