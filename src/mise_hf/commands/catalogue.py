@@ -91,6 +91,12 @@ COMMANDS = {
             "mise-hf predict org/mise-ser *.flac --json",
         ),
     ),
+    "measure": Command(
+        MEASURE,
+        "mise_hf.commands.measure",
+        "a trained generator, held against speakers left out of its training; needed to publish it",
+        ("mise-hf measure runs/generator", "mise-hf measure runs/generator --json"),
+    ),
     "quality": Command(
         MEASURE,
         "mise_hf.metrics.command",

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mise_hf.commands.quality_lines import quality_lines
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `mise-hf demo`."""
@@ -112,22 +114,9 @@ def describe(results: dict[str, Any], out: Path) -> str:
         for share, scene in results[key].items():
             lines += ["", f"{title}: {float(share):.0%} of the training clips", _header(scene)]
             lines += [_row(name, entry, scene["baseline"]) for name, entry in scene["methods"].items()]
-    quality = results["quality"]
-    memory = quality["memorisation"]
-    made, real = quality["label_information"], quality["label_information_of_unseen_speakers"]
     lines += [
         "",
-        f"The saved generator (speakers {', '.join(results['unheard_speakers'])} unheard), in nats:",
-        f"  I(c; h)      real rows of unseen speakers {real['value']:.2f} (null {real['null_95']:.2f}, H(c) "
-        f"{real['entropy']:.2f}), synthetic rows {made['value']:.2f} (null "
-        f"{made['null_95']:.2f}, H(c) {made['entropy']:.2f})",
-        f"  carried      to unseen speakers {quality['carried_information']:.2f}; by the real training rows "
-        f"{quality['carried_information_of_real_rows']:.2f}: {quality['carried_share']:.0%}; by the untrained start "
-        f"(class means, shared covariance) {quality['carried_information_before_training']:.2f}",
-        f"  spread       recall {quality['recall']:.2f}, within-class variance "
-        f"{quality['within_class_variance_ratio']:.2f} of the real",
-        f"  memorisation the same recipe on three quarters of the rows: {memory['share']:.3f} of what it makes lies "
-        f"nearer to training rows than withheld ones do (null {memory['null_95']:.3f})",
+        *quality_lines(results["quality"], results["unheard_speakers"]),
         "",
         *results["verdicts"],
         "",

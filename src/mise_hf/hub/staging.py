@@ -251,7 +251,7 @@ def _refuse_memorised(results: Results, allowed: bool) -> None:
     if results.memorisation is None:
         raise ValueError(
             f"{RESULTS} holds no memorisation of this generator; wanted it measured before the generator is shared "
-            "(mise_hf.metrics.mise_quality), or --allow-memorised, which the card will say"
+            "(mise-hf measure RUN), or --allow-memorised, which the card will say"
         )
     share, null = results.memorisation["share"], results.memorisation["null_95"]
     raise ValueError(
