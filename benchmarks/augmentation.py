@@ -13,15 +13,12 @@ import pandas as pd
 from mise_hf.benchmark.figure import draw_study
 from mise_hf.benchmark.foreign import GAUSSIAN, REAL, foreign_rows
 from mise_hf.benchmark.plain import BEST
-from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, train_shared
+from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, start_shared, train_shared
 from mise_hf.benchmark.study import Plan, run_study
 from mise_hf.benchmark.tables import as_markdown, chosen_ratios, contrast, foretelling, recall_of, study_table
 from mise_hf.benchmark.unlabelled import SELF_TRAINED, WITH_UNLABELLED
 from mise_hf.features import FeatureTable
-from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
-from mise_hf.training.generator import make_generator
-from mise_hf.training.rows import rows_in_encoder_space
 
 RESULTS = Path(__file__).parent / "results"
 LICENCES = {"emodb": "CC0-1.0", "ravdess": "CC BY-NC-SA 4.0"}
@@ -152,16 +149,8 @@ def generator_name(weight: float, seed: int) -> str:
 
 def source_generators(name: str, table: FeatureTable, args: argparse.Namespace) -> dict[str, MiseGenerator]:
     """The source's Gaussian as an untrained generator, and trained ones; kept in the folder of the studies."""
-    arguments = shared_arguments(LAYERS, seed=0, steps=STEPS)
-    rows = rows_in_encoder_space(table, LAYERS, arguments.feature_size)
-    start = make_generator(
-        rows,
-        arguments,
-        label_names=table.label_names,
-        fingerprint=table.fingerprint,
-        corpora=training_corpora(table, LICENCES[name]),
-    ).start_from(rows.features, rows.labels, rows.speakers)
-    found = {ADAPTED_GAUSSIAN: start.eval()}
+    start = start_shared(table, shared_arguments(LAYERS, seed=0, steps=STEPS), licence=LICENCES[name])
+    found = {ADAPTED_GAUSSIAN: start}
     for weight in WEIGHTS:
         for seed in range(args.generators):
             folder = args.out / "generators" / f"{name}-mi{weight:g}-seed{seed}"

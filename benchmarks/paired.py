@@ -5,8 +5,9 @@
 SEMI-SYNTHETIC: each real clip gets a real line of another corpus with the same emotion, no line twice, so lines are
 split as speakers are. Given the emotion, sound and words are independent: I(h; t | c) = 0 by construction (the page
 says what is estimated), and text can add nothing to the sound but the emotion. It is the mechanism that is measured,
-not what real speech would give. Emotions without lines are dropped. Lines that no clip got are the text corpus. On a corpus with
-real pairs, `mise-hf benchmark FEATURES --modality both` asks the same of its own transcripts.
+not what real speech would give. Emotions without lines are dropped. Lines that no clip got are the text corpus. On a
+corpus with real pairs, `mise-hf benchmark FEATURES --modality both [--lines TEXT_FEATURES]` asks the same of its own
+transcripts.
 """
 
 import argparse

@@ -33,6 +33,8 @@ class BenchmarkArguments:
     method: list[str] = field(default_factory=list)
     pretrained: list[str] = field(default_factory=list)
     only_pretrained: bool = False
+    unlabelled: bool = False
+    lines: str | None = None
     minority: list[str] = field(default_factory=list)
     minority_share: float = 0.1
     steps: int = 500
@@ -52,6 +54,10 @@ class BenchmarkArguments:
             raise ValueError(f"minority_share is {self.minority_share}; wanted more than 0, up to 1")
         if self.only_pretrained and not self.pretrained:
             raise ValueError("--only-pretrained is given without --pretrained; wanted at least one generator")
+        if self.lines and self.modality != "both":
+            raise ValueError(f"--lines is given with --modality {self.modality}; wanted both")
+        if self.quick and (self.unlabelled or self.lines):
+            raise ValueError("--quick is given with --unlabelled or --lines; wanted it alone")
         if self.quick and self.pretrained:
             raise ValueError("--quick is given with --pretrained; wanted one of them: it checks the in-corpus methods")
 

@@ -11,6 +11,7 @@ import torch
 
 from mise_hf.benchmark.place import Draw, Place
 from mise_hf.features import FeatureTable
+from mise_hf.features.fingerprint import TEXT_PARTS, require_same
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
@@ -68,6 +69,26 @@ class PairedLines:
         """The place's rows as heard, and their text states float32 (rows, text state size)."""
         states = place.table.audio_states.astype(np.float32)
         return replace(place.table, audio_states=states[:, :, : self.audio_size]), states[:, 0, self.audio_size :]
+
+
+def lines_of(folder: str, table: FeatureTable) -> PairedLines:
+    """The recipe of a feature folder of texts, for a target with audio and text of the same text encoder.
+
+    Raises:
+        ValueError: for features without text, of another text encoder, or without an emotion of the target.
+    """
+    lines = FeatureTable.from_folder(folder)
+    if lines.text_states is None or table.text_states is None or table.audio_states is None:
+        raise ValueError(f"{folder!r} or the target holds no text_states, or the target no audio; wanted them all")
+    require_same(table.fingerprint, lines.fingerprint, TEXT_PARTS, our_name="the target", their_name=folder)
+    absent = [name for name in table.label_names if name not in lines.label_names]
+    if absent:
+        raise ValueError(
+            f"{folder!r} has no line of {absent}; wanted each of {list(table.label_names)}: drop or merge emotions with "
+            "`mise-hf prepare --label-map`"
+        )
+    emotions = np.array(lines.label_names)[lines.labels]
+    return PairedLines(lines.text_states[:, -1].astype(np.float32), emotions, table.audio_states.shape[2])
 
 
 def _train(place: Place, heard: FeatureTable, rows: TrainingRows) -> MiseGenerator:

@@ -9,7 +9,7 @@ from mise_hf.features import FeatureTable
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.arguments import GeneratorArguments
-from mise_hf.training.generator import train_generator
+from mise_hf.training.generator import make_generator, train_generator
 from mise_hf.training.rows import rows_in_encoder_space
 
 # A generator that is to be shared has all layers side by side, since the taker's best is not known, and tells speakers
@@ -47,6 +47,19 @@ def train_shared(table: FeatureTable, arguments: GeneratorArguments, *, licence:
         fingerprint=table.fingerprint,
         corpora=training_corpora(table, licence),
     )
+
+
+def start_shared(table: FeatureTable, arguments: GeneratorArguments, *, licence: str) -> MiseGenerator:
+    """What such a generator starts from, untrained: class means, speakers and a shared covariance, all Gaussian."""
+    rows = rows_in_encoder_space(table, arguments.layers, arguments.feature_size)
+    start = make_generator(
+        rows,
+        arguments,
+        label_names=table.label_names,
+        fingerprint=table.fingerprint,
+        corpora=training_corpora(table, licence),
+    )
+    return start.start_from(rows.features, rows.labels, rows.speakers).eval()
 
 
 def train_site(site: FeatureTable, *, licence: str, seed: int, steps: int) -> tuple[MiseGenerator, list[ForeignRows]]:

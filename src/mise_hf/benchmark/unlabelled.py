@@ -1,8 +1,8 @@
 """One cell of the question: what do clips without a label add? Those of the training speakers that were not drawn.
 
 A question of its own, since every method here knows more than the best plain classifier of the labelled rows. The
-rivals: self-training, where a classifier learns from its own sure predictions of the unlabelled clips, and the same
-estimates without those clips.
+rivals: self-training, where a classifier learns from its own sure predictions of the unlabelled clips; the same
+estimates without those clips; and the same of the Gaussian that a generator starts from, untrained.
 """
 
 import warnings
@@ -15,7 +15,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers
 from mise_hf.benchmark.foreign import ForeignResult, adapted_rows
 from mise_hf.benchmark.plain import BEST, COMPONENTS, TunedPlain, fit_lda, inner_splits, project, tune_plain
-from mise_hf.benchmark.sharing import shared_arguments, train_shared
+from mise_hf.benchmark.sharing import shared_arguments, start_shared, train_shared
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -23,7 +23,8 @@ from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer
 
 SELF_TRAINED = "LDA, self-trained on unlabelled clips"
-OWN, WITH_UNLABELLED = "MISE, re-estimated", " + unlabelled clips"
+OWN, OWN_GAUSSIAN = "MISE, re-estimated", "class Gaussian, re-estimated"
+WITH_UNLABELLED = " + unlabelled clips"
 # Probability from which a prediction becomes a label, in self-training; chosen inside with the shrinkage.
 THRESHOLDS = (0.8, 0.95, 0.999)
 SHRINKAGES = (0.2, 0.5, 0.8)
@@ -60,13 +61,17 @@ def run_unlabelled_cell(
         require_unseen_speakers(generator.config.training_corpora, test)
     result = ForeignResult()
     plain = tune_plain(train, seed)
-    result.predictions[BEST] = plain.predict(test, seed)[BEST]
+    result.predictions |= plain.predict(test, seed)
     result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
     _self_trained(result, plain, train, unlabelled, test)
-    own = train_shared(train, shared_arguments(train.audio_layers, seed=seed, steps=steps), licence=licence)
-    for name, generator in {OWN: own, **generators}.items():
+    arguments = shared_arguments(train.audio_layers, seed=seed, steps=steps)
+    own = {
+        OWN_GAUSSIAN: start_shared(train, arguments, licence=licence),
+        OWN: train_shared(train, arguments, licence=licence),
+    }
+    for name, generator in {**own, **generators}.items():
         for suffix, more in (("", None), (WITH_UNLABELLED, unlabelled)):
-            transfer = fit_transfer(generator, train, unlabelled=more, own=name == OWN, seed=seed)
+            transfer = fit_transfer(generator, train, unlabelled=more, own=name in own, seed=seed)
             rows = adapted_rows(adapt(generator, transfer), test, seed)
             result.predictions[name + suffix] = rows.predict()
             settings, how = transfer.settings, transfer.unlabelled

@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a generator of another corpus (Hub id, folder, or emodb_generator), adapted to the clips; repeatable",
     )
     flag("--only-pretrained", action="store_true", help="leave the in-corpus methods out")
+    flag("--unlabelled", action="store_true", help="what the clips that are not drawn add without their labels")
+    flag(
+        "--lines", metavar="TEXT_FEATURES", help="with --modality both: lines of a text corpus, to pair with sound made"
+    )
     flag("--minority", action="append", metavar="EMOTION", help="cut in training; repeatable")
     flag("--minority-share", type=float, help="share that is left of it (default: 0.1)")
     flag("--steps", type=int, help="optimiser steps of each in-corpus generator (default: 500)")
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     given = merge_arguments(args.config, fields_given(args))
     shares = given.shares
     from mise_hf.benchmark.folds import require_unseen_speakers
+    from mise_hf.benchmark.pairs import PAIRED, lines_of
     from mise_hf.benchmark.study import Plan, default_workers, run_study, study_splits
     from mise_hf.pretrained import load_generator
     from mise_hf.training.rows import load_table
@@ -97,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
         licence=given.licence,
         methods=tuple(given.method),
         standardise=given.standardise,
+        unlabelled=given.unlabelled,
     )
+    planted = {PAIRED: lines_of(given.lines, table)} if given.lines else None
     notes = list(dict.fromkeys(note for split in study_splits(table, plan) for note in split.notes))
     for note in notes:
         print(f"{table.corpus}: {note}", file=sys.stderr)
@@ -108,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
         frame, records, checks = run_quick(table, plan, out, workers=workers)
     else:
-        frame, records = run_study(table, plan, out, generators=generators, workers=workers)
+        frame, records = run_study(table, plan, out, generators=generators, workers=workers, planted=planted)
     results = write_results(out, table, given, plan, frame, records, notes, [str(check) for check in checks])
     corpora = {name: generator.config.training_corpora for name, generator in generators.items()}
     (out / "results.json").write_text(json.dumps(results | {"generators": corpora}, indent=1), encoding="utf-8")

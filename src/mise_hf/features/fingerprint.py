@@ -12,8 +12,9 @@ from typing import Any
 POOLING = "mean+std"
 ENCODERS = ("audio_encoder", "text_encoder")
 SETTINGS = ("audio_layers", "text_layers", "pooling", "sampling_rate")
-# What must agree for audio features to mix, whatever was done about the text.
+# What must agree for audio features to mix, whatever was done about the text; and for text features.
 AUDIO_PARTS = tuple(part for part in (*ENCODERS, *SETTINGS) if not part.startswith("text"))
+TEXT_PARTS = ("text_encoder", "text_layers", "pooling")
 
 
 def require_same(
