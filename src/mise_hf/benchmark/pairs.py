@@ -84,8 +84,8 @@ def lines_of(folder: str, table: FeatureTable) -> PairedLines:
     absent = [name for name in table.label_names if name not in lines.label_names]
     if absent:
         raise ValueError(
-            f"{folder!r} has no line of {absent}; wanted each of {list(table.label_names)}: drop or merge emotions with "
-            "`mise-hf prepare --label-map`"
+            f"{folder!r} has no line of {absent}; wanted each of {list(table.label_names)}: drop or merge "
+            "emotions with `mise-hf prepare --label-map`"
         )
     emotions = np.array(lines.label_names)[lines.labels]
     return PairedLines(lines.text_states[:, -1].astype(np.float32), emotions, table.audio_states.shape[2])

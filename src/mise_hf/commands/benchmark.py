@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flag("--only-pretrained", action="store_true", help="leave the in-corpus methods out")
     flag("--unlabelled", action="store_true", help="what the clips that are not drawn add without their labels")
-    flag(
-        "--lines", metavar="TEXT_FEATURES", help="with --modality both: lines of a text corpus, to pair with sound made"
-    )
+    flag("--lines", metavar="TEXT_FEATURES", help="with --modality both: a text corpus, whose lines get a sound")
     flag("--minority", action="append", metavar="EMOTION", help="cut in training; repeatable")
     flag("--minority-share", type=float, help="share that is left of it (default: 0.1)")
     flag("--steps", type=int, help="optimiser steps of each in-corpus generator (default: 500)")
