@@ -41,8 +41,7 @@ def draw_study(
             panel.set_title(f"{float(share):.0%} of the training clips", loc="left", fontsize=9)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         figure.supxlabel(
-            "UAR on unseen speakers, %; whiskers: deviation over seeds\n"
-            "bold: p < 0.05 (Holm) against the best plain classifier",
+            "UAR on unseen speakers, %; whiskers: deviation over seeds\nbold: p < 0.05 (Holm) against the baseline",
             fontsize=8,
         )
         paths = [out / f"{name}.svg", out / f"{name}.png"]
