@@ -154,8 +154,8 @@ def _stage_models(
         if found is None:
             raise ValueError(
                 f"neither {folder.name!r} nor its run has {FILE}, which says which corpora the weights come from and "
-                "what was measured; wanted a demo's run, a generator's after `mise-hf measure`, or push_to_hub, which "
-                "marks the card unmeasured"
+                "what was measured; wanted a finished run, or push_to_hub, which marks the card unmeasured (a "
+                "generator's run gets it from `mise-hf measure`)"
             )
         # The encoder options concern the models that hear; a whole run's generator goes without.
         hears = folder.name != "generator" or len(models) == 1
