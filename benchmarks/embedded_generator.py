@@ -12,33 +12,19 @@ import torch
 
 from mise_hf.benchmark.measures import measure_memorisation
 from mise_hf.benchmark.plain import project
+from mise_hf.benchmark.sharing import train_shared
 from mise_hf.features import FeatureTable, load_embedded
 from mise_hf.features.provenance import training_corpora
 from mise_hf.metrics.mise_quality.carried import carried_information
-from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.pretrained import DATA, EMODB_GENERATOR
 from mise_hf.training.arguments import GeneratorArguments
-from mise_hf.training.generator import train_generator
-from mise_hf.training.rows import TrainingRows, rows_in_encoder_space
+from mise_hf.training.rows import rows_in_encoder_space
 
 # Three layers and 192 components: the whole file stays under 4 MB.
 ARGUMENTS = GeneratorArguments(
     layers=[2, 3, 4], feature_size=192, speaker_noise_size=48, hidden_size=128, steps=500, licence="CC0-1.0"
 )
 UNHEARD = ("11", "13")
-
-
-def make(table: FeatureTable) -> tuple[MiseGenerator, TrainingRows]:
-    """The generator of a table's rows, and those rows."""
-    rows = rows_in_encoder_space(table, ARGUMENTS.layers, ARGUMENTS.feature_size)
-    generator = train_generator(
-        rows,
-        ARGUMENTS,
-        label_names=table.label_names,
-        fingerprint=table.fingerprint,
-        corpora=training_corpora(table, ARGUMENTS.licence),
-    )
-    return generator, rows
 
 
 def measures(table: FeatureTable) -> dict:
@@ -48,7 +34,8 @@ def measures(table: FeatureTable) -> dict:
     kept = np.zeros(len(heard), dtype=bool)
     kept[np.random.default_rng(0).permutation(len(heard))[: 3 * len(heard) // 4]] = True
     train, withheld = heard.select(kept), heard.select(~kept)
-    generator, rows = make(train)
+    generator = train_shared(train, ARGUMENTS, licence=ARGUMENTS.licence)
+    rows = rows_in_encoder_space(train, ARGUMENTS.layers, ARGUMENTS.feature_size)
     labels = np.arange(len(train)) % len(train.label_names)
     source = torch.Generator().manual_seed(0)
     made = generator.generate(torch.from_numpy(labels), generator=source).features.numpy()
@@ -68,7 +55,7 @@ def measures(table: FeatureTable) -> dict:
 def main() -> None:
     """Train, measure, write."""
     table = load_embedded("emodb")
-    generator, _ = make(table)
+    generator = train_shared(table, ARGUMENTS, licence=ARGUMENTS.licence)
     out: Path = DATA / EMODB_GENERATOR
     generator.save_pretrained(out)
     for code in out.glob("*.py"):

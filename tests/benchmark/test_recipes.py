@@ -87,10 +87,10 @@ def test_weights_help_a_rare_class():
     held = rng.normal(size=(300, 4)) + 1.5 * np.eye(4)[truth]
     place = place_of(features, labels, held)
     plain = TunedPlain((1,), [], place.rows)
-    found = class_weights([place], truth, place, plain, {}, 0)
+    found = class_weights([place], truth, place, plain, {})
     assert found.choice["family"] == "lda" and np.mean(found.predictions == truth) > 0.6
     assert np.mean(fit_focal(place, 0, 1.0, seed=0)(place.held) == truth) > 0.5
-    chosen = focal_loss([place], truth, place, plain, {}, 0)
+    chosen = focal_loss([place], truth, place, seed=0)
     assert chosen.choice["inner_uar"] == pytest.approx(np.mean(chosen.predictions == truth))
 
 

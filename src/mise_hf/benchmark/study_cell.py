@@ -26,7 +26,7 @@ from mise_hf.features import FeatureTable
 from mise_hf.metrics.mise_quality.information import label_information
 
 ALIGNED_PLAIN = "aligned space, no augmentation"
-WEIGHTED = {CLASS_WEIGHTS: class_weights, FOCAL: focal_loss}
+WEIGHTED = (CLASS_WEIGHTS, FOCAL)
 # Of a generator's steps that it gets in an inner fold, one in so many.
 INNER_STEPS = 4
 ALIGNER_STEPS = 300
@@ -115,7 +115,8 @@ def run_study_cell(
     inside = _encoder(splits, train, test, plain, licence, seed, steps)
     for name in wanted:
         if name in WEIGHTED:
-            found = WEIGHTED[name](inside.splits, inside.labels, inside.final, plain, cell.predictions, seed)
+            places = (inside.splits, inside.labels, inside.final)
+            found = focal_loss(*places, seed=seed) if name == FOCAL else class_weights(*places, plain, cell.predictions)
             cell.predictions[name], cell.choices["methods"][name] = found.predictions, found.choice
     offered = {name: recipe for name, recipe in recipes.ENCODER.items() if name in wanted} | dict(planted or {})
     if offered:

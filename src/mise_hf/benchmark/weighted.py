@@ -34,7 +34,6 @@ def class_weights(
     final: Place,
     plain: TunedPlain,
     predictions: Mapping[str, np.ndarray],
-    seed: int,
 ) -> Weighted:
     """The classes weigh alike: LDA with equal priors, or what is balanced already among the plain classifiers.
 
@@ -44,7 +43,6 @@ def class_weights(
         final: place of all training rows and the test.
         plain: the tuned plain classifiers, of which logistic regression (weights) and MLP (rows drawn) are balanced.
         predictions: theirs on the test, by family name.
-        seed: of a head's training.
     """
     scores: dict[tuple[Family, float], float] = {}
     for setting in SETTINGS["lda"]:
@@ -58,14 +56,7 @@ def class_weights(
     return Weighted(found, {"family": family, "setting": setting, "inner_uar": scores[family, setting]})
 
 
-def focal_loss(
-    insides: Sequence[Place],
-    labels: np.ndarray,
-    final: Place,
-    plain: TunedPlain,
-    predictions: Mapping[str, np.ndarray],
-    seed: int,
-) -> Weighted:
+def focal_loss(insides: Sequence[Place], labels: np.ndarray, final: Place, *, seed: int) -> Weighted:
     """A linear or MLP head under the class-weighted focal loss; arguments as in `class_weights`."""
     scores = {}
     for setting in FOCAL_SETTINGS:

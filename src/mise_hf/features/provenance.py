@@ -1,20 +1,26 @@
 """What a checkpoint records of the rows that it was trained on."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from mise_hf.features.table import FeatureTable
 
 UNSTATED = "unstated"
 
 
+def corpus_record(name: str, licence: str, speakers: Iterable[str], utterances: int) -> dict[str, Any]:
+    """What a checkpoint records of a corpus it has seen, so that a benchmark can refuse an overlap."""
+    return {
+        "name": name,
+        "licence": licence,
+        "speakers": sorted(set(map(str, speakers))),
+        "utterances": utterances,
+    }
+
+
 def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
-    """What a checkpoint records of the rows it has seen, so that a benchmark can refuse an overlap."""
-    return [
-        {
-            "name": table.corpus,
-            "licence": licence,
-            "speakers": sorted(map(str, set(table.speakers))),
-            "utterances": len(table),
-        }
-    ]
+    """The records of a table's rows."""
+    return [corpus_record(table.corpus, licence, table.speakers, len(table))]
 
 
 def merged_corpora(corpora: list[dict]) -> list[dict]:

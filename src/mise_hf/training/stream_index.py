@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mise_hf.features.provenance import corpus_record
 from mise_hf.training.rows import check_trainable
 
 
@@ -122,7 +123,5 @@ def _check(
 
 
 def stream_corpora(index: StreamIndex, licence: str) -> list[dict[str, Any]]:
-    """As `features.provenance.training_corpora`: what a checkpoint records of the rows it has seen."""
-    return [
-        {"name": index.corpus, "licence": licence, "speakers": index.speakers, "utterances": len(index)},
-    ]
+    """The records of a stream's kept rows, as `mise_hf.features.provenance.training_corpora` of a table's."""
+    return [corpus_record(index.corpus, licence, index.speakers, len(index))]

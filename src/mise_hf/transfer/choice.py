@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.models.space_mise import MiseFeatureSpace
 from mise_hf.transfer.adaptation import Posterior, Prior, Settings, log_posterior, posterior_covariance, posterior_means
 from mise_hf.transfer.space import features_in, target_space
 from mise_hf.transfer.unlabelled import Unlabelled, posterior_with_unlabelled
@@ -49,6 +50,25 @@ class Labelled:
                 yield fit, held
 
 
+@dataclass(frozen=True)
+class _Fold:
+    """An inner fold in the generator's space: float64 (rows, dim) and labels of the fit, row numbers of the held."""
+
+    space: MiseFeatureSpace
+    features: np.ndarray
+    labels: np.ndarray
+    held: np.ndarray
+    held_features: np.ndarray
+
+
+def _placed_folds(generator: MiseGenerator, placed: Prior, rows: Labelled) -> Iterator[_Fold]:
+    """The inner folds, each placed by its fit alone."""
+    for fit, held in rows.inner_folds():
+        labels = rows.labels[fit]
+        space = target_space(generator, placed, rows.states[fit], labels, rows.names)
+        yield _Fold(space, features_in(space, rows.states[fit]), labels, held, features_in(space, rows.states[held]))
+
+
 def choose_settings(generator: MiseGenerator, placed: Prior, prior: Prior, rows: Labelled) -> Settings:
     """The settings with the best class-balanced log probability of left-out speakers' rows.
 
@@ -62,19 +82,16 @@ def choose_settings(generator: MiseGenerator, placed: Prior, prior: Prior, rows:
     """
     found: dict[Settings, list[np.ndarray]] = {settings: [] for settings in GRID}
     truth = []
-    for fit, held in rows.inner_folds():
-        labels = rows.labels[fit]
-        space = target_space(generator, placed, rows.states[fit], labels, rows.names)
-        features, held_features = features_in(space, rows.states[fit]), features_in(space, rows.states[held])
-        truth.append(rows.labels[held])
+    for fold in _placed_folds(generator, placed, rows):
+        truth.append(rows.labels[fold.held])
         for trust, group in groupby(GRID, key=lambda settings: settings.trust):
-            means = posterior_means(prior, features, labels, rows.names, trust)
-            residual = features - means[labels]
+            means = posterior_means(prior, fold.features, fold.labels, rows.names, trust)
+            residual = fold.features - means[fold.labels]
             covariance = residual.T @ residual / len(residual)
             for settings in group:
                 posterior = Posterior(means, posterior_covariance(prior, covariance, settings))
-                found[settings].append(log_posterior(posterior, held_features))
-    return _best(found, truth) if truth else FALLBACK
+                found[settings].append(log_posterior(posterior, fold.held_features))
+    return _best(found, truth, FALLBACK)
 
 
 def choose_unlabelled(
@@ -96,19 +113,19 @@ def choose_unlabelled(
     """
     found: dict[Unlabelled, list[np.ndarray]] = {how: [] for how in UNLABELLED_GRID}
     truth = []
-    for fit, held in rows.inner_folds():
-        labels = rows.labels[fit]
-        space = target_space(generator, placed, rows.states[fit], labels, rows.names)
-        features, held_features = features_in(space, rows.states[fit]), features_in(space, rows.states[held])
-        others = features_in(space, states[~np.isin(speakers, rows.speakers[held])])
-        truth.append(rows.labels[held])
+    for fold in _placed_folds(generator, placed, rows):
+        others = features_in(fold.space, states[~np.isin(speakers, rows.speakers[fold.held])])
+        truth.append(rows.labels[fold.held])
         for how in UNLABELLED_GRID:
-            posterior = posterior_with_unlabelled(prior, features, labels, rows.names, settings, others, how)
-            found[how].append(log_posterior(posterior, held_features))
-    return _best(found, truth) if truth else UNLABELLED_GRID[0]
+            posterior = posterior_with_unlabelled(prior, fold.features, fold.labels, rows.names, settings, others, how)
+            found[how].append(log_posterior(posterior, fold.held_features))
+    return _best(found, truth, UNLABELLED_GRID[0])
 
 
-def _best(found: Mapping[Key, list[np.ndarray]], truth: list[np.ndarray]) -> Key:
+def _best(found: Mapping[Key, list[np.ndarray]], truth: list[np.ndarray], fallback: Key) -> Key:
+    """The key of the least loss over all folds; `fallback` where there was none."""
+    if not truth:
+        return fallback
     answers = np.concatenate(truth)
     return min(found, key=lambda key: _loss(answers, np.concatenate(found[key])))
 
