@@ -244,8 +244,12 @@ class SyntheticFeatures:
 
     def _draw(self, ids: list, copy_number: int) -> _Draws:
         """For each row what is a function of (seed, epoch, row id, copy)."""
-        before = f"{self.seed}|{self.epoch}|{copy_number}|"
-        hashes = [hashlib.blake2b(f"{before}{row_id}".encode(), digest_size=24).digest() for row_id in ids]
+        before = hashlib.blake2b(f"{self.seed}|{self.epoch}|{copy_number}|".encode(), digest_size=24)
+        hashes = []
+        for row_id in ids:
+            of_row = before.copy()
+            of_row.update(str(row_id).encode())
+            hashes.append(of_row.digest())
         numbers = np.frombuffer(b"".join(hashes), dtype="<u8").reshape(len(ids), 3)
         return _Draws(numbers[:, 0] / 2**64, numbers[:, 1] / 2**64, numbers[:, 2] >> np.uint64(1))
 
@@ -266,13 +270,10 @@ class SyntheticFeatures:
         text = None
         if self.text is not None:
             text = self.text[[noise_seed % len(self.text) for noise_seed in noise_seeds]]
-        with torch.no_grad():
-            weight = self.generator.class_means.weight
-            text = None if text is None else text.to(weight)
-            labels_there = torch.as_tensor(labels, dtype=torch.int64, device=weight.device)
-            out = self.generator(noise.to(weight), labels_there, text)
+            text = text.to(self.generator.dtype)
+        out = self.generator.generate(torch.from_numpy(labels), text, noise=noise)
         paired = out.text_features
-        return out.features.float().cpu().numpy(), None if paired is None else paired.float().cpu().numpy()
+        return out.features.cpu().numpy(), None if paired is None else paired.cpu().numpy()
 
     def _as_given(self, column: Any, places: np.ndarray | None, labels: np.ndarray) -> list:
         """Labels in the way the dataset has them, names or ids; those at `places` of the column, or new ones alone."""

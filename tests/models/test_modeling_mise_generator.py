@@ -118,3 +118,25 @@ def test_rows_of_one_speaker_are_alike_as_the_training_speakers_were():
 def test_speakers_are_refused_by_a_generator_without_their_noise(tiny_generator):
     with pytest.raises(ValueError, match="speaker_noise_size is 0"):
         tiny_generator.generate([0, 1], speakers=[0, 1], generator=torch.Generator().manual_seed(0))
+
+
+def test_given_noise_is_what_a_generator_would_draw(tiny_generator):
+    labels = torch.arange(5) % tiny_generator.config.num_labels
+    drawn = torch.randn(5, tiny_generator.config.noise_size, generator=seeded(3))
+    by_noise = tiny_generator.generate(labels, noise=drawn).features
+    assert torch.equal(by_noise, tiny_generator.generate(labels, generator=seeded(3)).features)
+    torch.testing.assert_close(by_noise, tiny_generator(drawn, labels).features)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "or neither"),
+        ({"noise": torch.zeros(2, 3), "generator": torch.Generator()}, "both a generator and noise"),
+        ({"noise": torch.zeros(2, 3)}, r"shape \(2, 3\); wanted \(2, "),
+        ({"noise": torch.zeros(2, 3), "num_samples": 2}, "num_samples or speakers"),
+    ],
+)
+def test_noise_that_does_not_fit_is_refused(tiny_generator, given, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_generator.generate([0, 1], **given)

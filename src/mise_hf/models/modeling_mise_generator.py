@@ -164,7 +164,8 @@ class MiseGenerator(MisePreTrainedModel):
         num_samples: int | None = None,
         *,
         speakers: Sequence[int] | Tensor | None = None,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
     ) -> MiseGeneratorOutput:
         """Draw one feature, or `num_samples` in a row, for each label.
 
@@ -175,14 +176,22 @@ class MiseGenerator(MisePreTrainedModel):
             speakers: a number for each label, (rows,): rows with the same number and emotion are of one synthetic
                 speaker and share the speaker's part of the noise. None gives every row a speaker of its own.
             generator: source of the noise: the same state gives the same features.
+            noise: z in place of a `generator`, (rows, noise size): the same z with other labels, say.
 
         Returns:
             `MiseGeneratorOutput` of float32 tensors with one row for each label, on the model's device.
 
         Raises:
-            ValueError: for a label that the checkpoint does not know, or speakers for a generator without their noise.
+            ValueError: for a label that the checkpoint does not know, speakers for a generator without their noise, or
+                not just one of generator and noise.
         """
         ids = self.label_ids(labels)
+        if (generator is None) == (noise is None):
+            raise ValueError("generate has both a generator and noise, or neither; wanted one of them")
+        if noise is not None and (num_samples is not None or speakers is not None):
+            raise ValueError("num_samples or speakers are given with noise; wanted them with a generator only")
+        if noise is not None and noise.shape != (len(ids), self.config.noise_size):
+            raise ValueError(f"noise has shape {tuple(noise.shape)}; wanted ({len(ids)}, {self.config.noise_size})")
         voice = None if speakers is None else self._voice_of(torch.as_tensor(speakers), ids)
         if num_samples is not None:
             if num_samples < 1:
@@ -198,15 +207,16 @@ class MiseGenerator(MisePreTrainedModel):
         if voice is not None:
             shape = (int(voice.max()) + 1 if len(voice) else 0, self.config.speaker_noise_size)
             voices = torch.randn(shape, generator=generator, device=generator.device)
-        drawn = torch.empty(min(len(ids), ROWS_AT_ONCE), self.config.noise_size, device=generator.device)
+        if generator is not None:
+            drawn = torch.empty(min(len(ids), ROWS_AT_ONCE), self.config.noise_size, device=generator.device)
         for start in range(0, len(ids), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             part = ids[rows].to(device)
-            noise = drawn[: len(part)].normal_(generator=generator)
+            z = drawn[: len(part)].normal_(generator=generator) if noise is None else noise[rows]
             if voice is not None:
-                noise[:, : self.config.speaker_noise_size] = voices[voice[rows].to(voices.device)]
+                z[:, : self.config.speaker_noise_size] = voices[voice[rows].to(voices.device)]
             text = None if text_embeds is None else text_embeds[rows].to(device)
-            self._make(noise.to(device, self.dtype), part, text, tables, made[rows])
+            self._make(z.to(device, self.dtype), part, text, tables, made[rows])
         features, text_features = made.float().split([self.config.feature_size, self.config.paired_text_size], dim=1)
         paired = self.config.paired_text_size and len(ids)
         return MiseGeneratorOutput(features=features, text_features=text_features if paired else None)
