@@ -98,6 +98,11 @@ def test_training_rows_give_the_reference_and_memorisation(rows):
     )  # fmt: skip
     assert copied["memorised"] > copied["memorised_null_95"]
     assert "MEMORISED" in copied["summary"]
+    some = np.concatenate([features[:5], arrays["references"][5:] + 0.5])
+    few = quality(
+        some, labels[:140], arrays["references"], arrays["reference_labels"], training=features, training_labels=labels
+    )
+    assert few["identical_rows"] == 5 / 140 and "COPIED: 3.6%" in few["summary"]
     same = quality(arrays["references"], arrays["reference_labels"], arrays["references"], arrays["reference_labels"])
     assert "COPIED: 100.0%" in same["summary"]
 

@@ -92,6 +92,17 @@ def test_memorisation_finds_copies_and_only_copies(speech):
     assert honest == memorisation(own, rows[kept], rows[~kept], **sides)
 
 
+def test_rows_nearer_to_the_middle_are_no_copies(speech):
+    rows, speakers, kept, rng = speech
+    sides = dict(training_speakers=speakers[kept], withheld_speakers=speakers[~kept])
+    means = 3.0 * np.random.default_rng(0).normal(size=(6, 20))
+    central = means[rng.integers(6, size=400)] + 0.7 * rng.normal(size=(400, 20))
+    found = memorisation(central, rows[kept], rows[~kept], **sides)
+    assert found.share > found.null_95 and not found.copied
+    copied = rows[kept][rng.integers(int(kept.sum()), size=400)] + 0.5 * rng.normal(size=(400, 20))
+    assert memorisation(copied, rows[kept], rows[~kept], **sides).copied
+
+
 def test_memorisation_insists_on_the_same_speakers(speech):
     rows, speakers, kept, _ = speech
     with pytest.raises(ValueError, match="whom training_speakers does not"):

@@ -6,7 +6,7 @@ Needed, each with what it holds:
     uar                 {method: {"mean", "std", "folds", "seeds"}}
     mutual_information  {"real" | "synthetic": {"value", "null_95"}}      I(c; h) in nats
     carried_information {"real" | "synthetic": nats}
-    memorisation        {"share", "null_95"}                              a generator's
+    memorisation        {"share", "null_95", "mirrored", "excess_null_95"}  a generator's; the last two may be missing
     fingerprint         how the features were made
     training            the training configuration
     uar_note            in words, what `uar` was measured on (e.g. "30 % of the training clips"); may be absent
@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = "results.json"
+# What runs of earlier versions did not measure.
+MIRRORED = ("mirrored", "excess_null_95")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,12 @@ class Results:
 
     @property
     def memorises(self) -> bool | None:
-        """Whether the generator's share lies above its null; None where nobody measured it."""
-        return None if self.memorisation is None else self.memorisation["share"] > self.memorisation["null_95"]
+        """Whether near copies are more than chance, and than among withheld rows; None where nobody measured it."""
+        if self.memorisation is None:
+            return None
+        found = self.memorisation
+        excess = found["share"] - found.get("mirrored", -math.inf)
+        return found["share"] > found["null_95"] and excess > found.get("excess_null_95", 0.0)
 
 
 def find_results(folder: Path) -> Path | None:
@@ -90,7 +96,7 @@ def read_results(path: Path) -> Results:
         carried_information=_numbers(path, "carried_information", _mapping(path, raw, "carried_information"), ()),
         memorisation=None
         if memorisation is None
-        else _numbers(path, "memorisation", memorisation, ("share", "null_95")),
+        else _numbers(path, "memorisation", memorisation, ("share", "null_95"), MIRRORED),
         fingerprint=_mapping(path, raw, "fingerprint"),
         training=_mapping(path, raw, "training"),
         uar_note=str(raw.get("uar_note") or ""),
@@ -131,10 +137,12 @@ def _corpus(path: Path, entry: Any) -> dict[str, Any]:
     return {**entry, "speakers": len(speakers) if isinstance(speakers, list) else speakers}
 
 
-def _numbers(path: Path, name: str, entry: Any, needed: tuple[str, ...]) -> dict[str, float]:
+def _numbers(
+    path: Path, name: str, entry: Any, needed: tuple[str, ...], known: tuple[str, ...] = ()
+) -> dict[str, float]:
     if not isinstance(entry, dict) or any(key not in entry for key in needed):
         raise ValueError(f"{path.name} has {name} {entry!r:.120}; wanted a mapping with {', '.join(needed)}")
-    numbers = {key: entry[key] for key in needed or entry}
+    numbers = {key: entry[key] for key in needed or entry} | {key: entry[key] for key in known if key in entry}
     for key, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{path.name} has {name}.{key} {value!r:.40}; wanted a finite number")

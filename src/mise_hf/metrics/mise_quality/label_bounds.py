@@ -25,6 +25,8 @@ CORRECTED_ROWS_FEW_COLUMNS = 1500
 FEW_COLUMNS = 64
 # Below this many rows a half, a pilot would choose by luck: every kind is then fitted, and pooled, in every fold.
 LEAST_PILOT = 500
+# Rows of a half's fit below which corrections, weighed on a fifth of them, would be kept by luck.
+LEAST_CORRECTED = 200
 MOST_TRAINING_ROWS = 16_384
 # Nats of correction above which the learning curve is called unfinished.
 STILL_RISING = 0.15
@@ -95,7 +97,9 @@ def chosen_kinds(codes, features, classes, allowed, groups, rng, near) -> tuple[
 
     And where searches for a strength may start, which is `near` on the way in.
     """
-    every = (*kinds_for(features), *CORRECTIONS)
+    every = kinds_for(features)
+    if len(codes) * (FOLDS - 1) // (2 * FOLDS) >= LEAST_CORRECTED:
+        every = (*every, *CORRECTIONS)
     rows = np.flatnonzero(allowed)
     if len(rows) < LEAST_PILOT:
         return every, near
@@ -185,11 +189,14 @@ def believed(scores: LabelScores, shares: np.ndarray) -> tuple[np.ndarray, float
 
     Where the plain score is within one standard error of nothing, what is given back may raise it to 0 but no
     further: a learning curve of noise would else be taken for information. From two standard errors on all is given.
+    Half the rows that did better than all of them did so by luck, and then nothing is given or taken.
     """
     mean, gain = float(scores.full.mean()), float(shares.mean() - scores.full.mean())
+    if gain <= 0:
+        return scores.full, 0.0
     error = max(float(scores.full.std()) / np.sqrt(len(shares)), 1e-12)
     trust = float(np.clip(mean / error - 1.0, 0.0, 1.0))
     allowed = trust * gain + (1 - trust) * min(gain, max(-mean, 0.0))
-    if gain <= 0 or allowed >= gain:
+    if allowed >= gain:
         return shares, 0.0
     return scores.full + allowed / gain * (shares - scores.full), gain - allowed

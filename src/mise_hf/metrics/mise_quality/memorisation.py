@@ -24,7 +24,9 @@ class Memorisation:
     Attributes:
         share: of synthetic rows nearer to a training row than the nearest 5 % of the withheld rows are.
         null_mean: the same share for withheld real rows in the synthetic rows' place, over refits; about 0.05.
-        null_95: 95th percentile of that null: above it, something is copied.
+        null_95: 95th percentile of that null: above it, rows are copied, or merely nearer to the middle than speech.
+        mirrored: the same share with training and withheld rows changing places: what nearness to the middle brings.
+        excess_null_95: 95th percentile of share - mirrored over the refits.
         nearer: probability that a synthetic row is nearer to the training rows than a withheld row (0.5: no leak).
         rows: withheld rows used as the reference.
     """
@@ -32,8 +34,15 @@ class Memorisation:
     share: float
     null_mean: float
     null_95: float
+    mirrored: float
+    excess_null_95: float
     nearer: float
     rows: int
+
+    @property
+    def copied(self) -> bool:
+        """Whether rows are near to training rows, and nearer to them than to withheld rows, beyond chance."""
+        return self.share > self.null_95 and self.share - self.mirrored > self.excess_null_95
 
 
 def memorisation(
@@ -74,19 +83,27 @@ def memorisation(
     near_fake, near_unseen = nearest(fake, seen), nearest(unseen, seen)
     real = np.concatenate([seen, unseen])
     rng = np.random.default_rng(seed)
-    null = []
+    null, excess = [], []
     for _ in range(n_refits):
         kept, out = deal(speakers, len(seen), rng)
         half = rng.permutation(out)
         first, second = half[: len(half) // 2], half[len(half) // 2 :]
         null.append(share_below(nearest(real[first], real[kept]), nearest(real[second], real[kept])))
+        excess.append(null[-1] - mirrored_share(real[first], real[kept], real[second]))
     return Memorisation(
         share=share_below(near_fake, near_unseen),
         null_mean=float(np.mean(null)),
         null_95=float(np.quantile(null, 0.95)),
+        mirrored=mirrored_share(fake, seen, unseen),
+        excess_null_95=float(np.quantile(excess, 0.95)),
         nearer=float(np.mean(near_fake[:, None] < near_unseen) + 0.5 * np.mean(near_fake[:, None] == near_unseen)),
         rows=len(unseen),
     )
+
+
+def mirrored_share(fake: np.ndarray, seen: np.ndarray, unseen: np.ndarray) -> float:
+    """Share of `fake` nearer to a row of `unseen` than nearly every row of `seen` is."""
+    return share_below(nearest(fake, unseen), nearest(seen, unseen))
 
 
 def nearest(x: np.ndarray, training: np.ndarray) -> np.ndarray:

@@ -85,6 +85,8 @@ def quality(
             note(out, f"text_information_{side}", vector_information(vectors, rows, **options))
             note(out, f"joint_information_{side}", joint_information(labels, vectors, rows, **options))
     out.update(spread_and_overlap(fake, synthetic_labels, held, real_labels, seed))
+    seen = held if training is None else np.concatenate([held, as_matrix("training", training)], dtype=np.float32)
+    out["identical_rows"] = float(np.mean(np.isin(row_keys(fake), row_keys(seen))))
     if training is not None:
         out.update(copies(fake, training, training_groups, held, groups, seed))
     out["summary"] = summary(out)
@@ -134,7 +136,6 @@ def spread_and_overlap(
         "coverage": near.coverage,
         "vendi_real": vendi_score(nonzero[0]),
         "vendi_synthetic": vendi_score(nonzero[1]),
-        "identical_rows": float(np.mean(np.isin(row_keys(fake), row_keys(real)))),
         "variance_ratio": within_variance(b, fake_labels) / within_variance(a, real_labels),
         "train_synthetic_test_real": transfer_recall(fake, fake_labels, real, real_labels),
         "train_real_test_synthetic": transfer_recall(real, real_labels, fake, fake_labels),
@@ -172,5 +173,7 @@ def copies(
         "memorised": found.share,
         "memorised_null_mean": found.null_mean,
         "memorised_null_95": found.null_95,
+        "memorised_mirrored": found.mirrored,
+        "memorised_excess_95": found.excess_null_95,
         "nearer_than_withheld": found.nearer,
     }

@@ -48,7 +48,10 @@ def memorised(found: Mapping[str, Any]) -> str:
         return f"COPIED: {found['identical_rows']:.1%} of the synthetic rows are real rows, bit for bit."
     if "memorised" not in found:
         return "Memorisation not checked (needs training rows and withheld rows of the same speakers)."
-    share, limit = found["memorised"], found["memorised_null_95"]
-    return (
-        f"{'MEMORISED' if share > limit else 'Not memorised'} ({share:.1%} near copies, by chance up to {limit:.1%})."
-    )
+    share, limit, mirrored = found["memorised"], found["memorised_null_95"], found["memorised_mirrored"]
+    figures = f"{share:.1%} near copies, by chance up to {limit:.1%}"
+    if share <= limit:
+        return f"Not memorised ({figures})."
+    if share - mirrored <= found["memorised_excess_95"]:
+        return f"Not memorised, but nearer to the middle than speech is ({figures}; of withheld rows {mirrored:.1%})."
+    return f"MEMORISED ({figures}; of withheld rows {mirrored:.1%})."
