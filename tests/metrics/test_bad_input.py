@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from mise_hf.metrics import carried_information, joint_information, label_information, vector_information
+from mise_hf.metrics.mise_quality.quality import quality
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 6))
@@ -114,3 +116,51 @@ def test_wild_scales_and_one_column():
     assert np.isfinite(vector_information(np.round(X), np.round(Y)).raw)
     same = vector_information(X[:, :1], X[:, :1])
     assert np.isfinite(same.raw) and same.raw > 1.0
+
+
+ROWS = np.random.default_rng(0).normal(size=(120, 3))
+CLASSES = np.arange(120) % 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "features", "message"),
+    [
+        (CLASSES, ROWS * 1e200, "beyond 1e\\+60"),
+        ([float("nan"), *"ab" * 59, "a"], ROWS, "missing in 1 rows"),
+        (pd.Series([pd.NA, *"ab" * 59, "a"], dtype="string"), ROWS, "missing in 1 rows"),
+        (np.ma.masked_array(CLASSES, CLASSES == 1), ROWS, "masked values"),
+        (CLASSES * 1e30, ROWS, "whole numbers, not measurements"),
+        (CLASSES, torch.tensor(ROWS).to_sparse(), "dense tensor"),
+        (CLASSES, torch.tensor(ROWS).to("meta"), "dense tensor"),
+        (CLASSES, ROWS.astype(str).astype(object), "objects"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(labels, features, message):
+    with pytest.raises(ValueError, match=message):
+        label_information(labels, features)
+
+
+def test_lists_of_tensors_and_frames_are_read():
+    wanted = label_information(CLASSES, ROWS).raw
+    assert label_information(CLASSES, list(torch.tensor(ROWS).requires_grad_())).raw == wanted
+    assert label_information(CLASSES, pd.DataFrame(ROWS).convert_dtypes()).raw == wanted
+    bits = label_information(CLASSES, ROWS, base=np.float32(2))
+    assert bits.raw == pytest.approx(wanted / np.log(2))
+
+
+def test_real_rows_of_one_class_are_refused():
+    with pytest.raises(ValueError, match="real_labels holds one class only"):
+        carried_information(ROWS, CLASSES, ROWS, np.zeros(120, int))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"training": ROWS}, "without training_labels"),
+        ({"training": ROWS[:, :2], "training_labels": CLASSES}, "training has 2 columns"),
+        ({"training": ROWS, "training_labels": CLASSES, "training_groups": [1]}, "training_groups has 1 values"),
+    ],
+)
+def test_quality_names_what_was_given(given, message):
+    with pytest.raises(ValueError, match=message):
+        quality(ROWS, CLASSES, ROWS + 1, CLASSES, **given)

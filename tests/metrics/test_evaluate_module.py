@@ -113,6 +113,8 @@ def test_bad_calls_say_what_to_do(metric, rows):
         metric.compute(**arrays, group=[1] * 140)
     with pytest.raises(ValueError, match=r"missing inputs \['reference_labels'\]"):
         metric.compute(**{name: values for name, values in arrays.items() if name != "reference_labels"})
+    with pytest.raises(ValueError, match=r"missing inputs \['prediction_labels', 'reference_labels'\]"):
+        metric.add_batch(predictions=arrays["predictions"], references=arrays["references"])
     with pytest.raises(ValueError, match="nothing to score"):
         metric.compute()
     with pytest.raises(ValueError, match="NaN"):

@@ -6,6 +6,7 @@ from sklearn.model_selection import cross_val_predict
 
 from mise_hf.metrics import label_information, pointwise_label_information
 from mise_hf.metrics.mise_quality.linear_classifier import fit_linear
+from mise_hf.metrics.mise_quality.posteriors import kinds_for
 
 
 @pytest.mark.parametrize(("distance", "columns"), [(0.0, 64), (1.0, 64), (3.0, 200)])
@@ -118,3 +119,29 @@ def test_left_out_scores_are_those_of_refits():
     assert abs(inside - outside) < 0.06
     assert abs(np.log(2) + outside - truth) < 0.03
     assert np.allclose(np.exp(model.log_proba(rng.normal(size=(9, 5)))).sum(1), 1.0)
+
+
+@pytest.mark.parametrize("rows", [60, 120, 300])
+def test_few_rows_are_not_ruled_by_luck(rows):
+    truth, found = 0.75, []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(3, size=rows)
+        features = rng.normal(size=(rows, 6)) + labels[:, None]
+        information = label_information(labels, features, seed=seed)
+        assert information.interval[0] <= truth <= information.interval[1] <= information.entropy
+        found.append(information.raw)
+    assert abs(np.mean(found) - truth) < 0.12 and np.std(found) < 0.25
+
+
+def test_tails_that_mixing_hides_are_unmixed():
+    rng = np.random.default_rng(0)
+    mixing = np.linalg.qr(rng.normal(size=(10, 10)))[0]
+    assert "unmixed" in kinds_for(rng.laplace(size=(2000, 10)) @ mixing)
+    assert "unmixed" not in kinds_for(rng.normal(size=(2000, 10)) @ mixing)
+
+
+@pytest.mark.parametrize("rows", [120, 1000])
+def test_a_column_that_is_nearly_constant_says_nothing(rows):
+    labels = np.random.default_rng(0).integers(3, size=rows)
+    assert abs(label_information(labels, np.eye(rows)[:, :1]).raw) < 0.01

@@ -160,3 +160,24 @@ def test_one_door():
         mutual_information(labels, labels)
     with pytest.raises(ValueError, match="groups"):
         mutual_information(x, y, groups=labels)
+
+
+@pytest.mark.parametrize("function", [np.square, np.abs, lambda x: np.sin(5 * x), lambda x: x**3])
+def test_a_side_that_determines_the_other_is_flagged(function):
+    x = np.random.default_rng(0).normal(size=(1000, 1))
+    found = vector_information(x, function(x))
+    assert found.raw > 1.5 and "cap" in " ".join(found.flags)
+
+
+def test_finite_information_is_not_called_a_cap():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 1))
+    assert not vector_information(x, x**2 + 0.3 * rng.normal(size=(1000, 1))).flags
+
+
+def test_a_label_in_place_of_the_second_side_adds_nothing():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=150)
+    words = rng.normal(size=(150, 4)) + labels[:, None]
+    found = joint_information(labels, words, np.eye(3)[labels])
+    assert abs(found.raw - np.log(3)) < 0.05

@@ -254,8 +254,8 @@ def _memorisation(results: Results) -> str:
         )
     if share > null:
         measured += (
-            f" Of the withheld rows the same holds ({results.memorisation['mirrored']:.1%}): the rows are nearer to the "
-            "middle than speech is."
+            f" Of the withheld rows the same holds ({results.memorisation['mirrored']:.1%}): the rows are nearer to "
+            "the middle than speech is."
         )
     return f"{measured} No copying was found."
 

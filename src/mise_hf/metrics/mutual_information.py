@@ -47,5 +47,5 @@ def mutual_information(
 
 def is_label(values: Any) -> bool:
     """Whether `values` is one-dimensional and holds names or whole numbers."""
-    array = to_numpy(values)
+    array = to_numpy("an argument", values)
     return array.ndim == 1 and array.dtype.kind in "iubUSO"

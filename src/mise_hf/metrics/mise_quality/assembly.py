@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
@@ -71,8 +72,9 @@ class Options:
 
 def checked_options(n_permutations: int, seed: int, base: float | None) -> Options:
     """Raises ValueError for a negative or fractional count or seed, or a base that is no number above 1."""
-    if base is not None and (isinstance(base, bool) or not isinstance(base, int | float) or not 1 < base < math.inf):
+    if base is not None and (isinstance(base, bool) or not isinstance(base, Real) or not 1 < base < math.inf):
         raise ValueError(f"base={base!r}; give None for nats or a number above 1 (2 for bits)")
+    base = None if base is None else float(base)
     return Options(check_count("n_permutations", n_permutations, 0), check_count("seed", seed, 0), base)
 
 
@@ -89,11 +91,14 @@ def assembled(estimate: Callable[[np.random.Generator, bool], Estimate], options
         null = [float(estimate(rng, True).shares.mean()) for rng in generators]
         null_mean, null_95 = float(np.mean(null)), float(np.quantile(null, 0.95))
     null_seconds = time.perf_counter() - started if options.n_permutations else 0.0
+    highest = raw + 1.96 * stderr + found.bias_up
+    if math.isfinite(found.entropy):
+        highest = min(highest, found.entropy)
     result = Information(
         value=for_display(raw, found.entropy),
         raw=raw,
         stderr=stderr,
-        interval=(raw - 1.96 * stderr - found.bias_down, raw + 1.96 * stderr + found.bias_up),
+        interval=(raw - 1.96 * stderr - found.bias_down, highest),
         null_mean=null_mean,
         null_95=null_95,
         method=found.method,

@@ -83,6 +83,8 @@ class Transfer:
             )
         if len(fake_texts) < 2:
             raise ValueError(f"synthetic_labels holds one class only ({fake_texts[0]!r}); nothing can be told apart")
+        if len(real_texts) < 2:
+            raise ValueError(f"real_labels holds one class only ({real_texts[0]!r}); nothing can be told apart")
         every = sorted({*fake_texts, *real_texts})
         absent = sorted(set(real_texts) - set(fake_texts))
         self.flags = (f"no synthetic row of {', '.join(absent)}: these real rows cannot be told",) if absent else ()

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 MIN_ROWS = 20
+# Fourth powers of larger values overflow.
+LARGEST = 1e60
+# Whole numbers beyond this are not told apart as floats.
+LARGEST_LABEL = 2.0**53
 
 
-def to_numpy(values: Any) -> np.ndarray:
-    """Array behind a list, array or torch tensor on any device (a tensor is detached and copied to the CPU)."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        if str(values.dtype) == "torch.bfloat16":
-            values = values.float()
-        values = values.numpy()
+def to_numpy(name: str, values: Any) -> np.ndarray:
+    """Array behind a list, array or torch tensor on any device (a tensor is detached and copied to the CPU).
+
+    Raises:
+        ValueError: a masked array, or a tensor that has no dense array.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.is_masked(values):
+            raise ValueError(f"{name} has masked values; drop these rows")
+        values = values.data
+    try:
+        if isinstance(values, list | tuple) and len(values) and hasattr(values[0], "detach"):
+            return np.stack([to_numpy(name, value) for value in values])
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            if str(values.dtype) == "torch.bfloat16":
+                values = values.float()
+            values = values.numpy()
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
+        raise ValueError(f"{name} cannot be read as an array ({error}); give a dense tensor or array") from error
     return np.asarray(values)
 
 
@@ -26,11 +44,15 @@ def as_matrix(name: str, values: Any, min_rows: int = MIN_ROWS) -> np.ndarray:
         ValueError: not one or two dimensions, ragged, not numeric, NaN or infinite values, or too few rows.
     """
     try:
-        array = to_numpy(values)
-        ragged = array.dtype == object
-    except ValueError:
-        ragged = True
-    if ragged:
+        array = to_numpy(name, values)
+    except ValueError as error:
+        if name in str(error):
+            raise
+        array = np.empty(0, dtype=object)
+    if array.dtype == object and array.size and all(isinstance(value, Real) for value in array.flat):
+        # What pandas makes of its own kinds of number.
+        array = array.astype(np.float64)
+    if array.dtype == object:
         raise ValueError(f"{name} holds rows of unequal lengths or objects; give a numeric matrix (rows, columns)")
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; give numbers, one row per sample (rows, columns)")
@@ -47,6 +69,9 @@ def as_matrix(name: str, values: Any, min_rows: int = MIN_ROWS) -> np.ndarray:
     # One sum per row finds every NaN and infinity without a boolean copy of a large matrix.
     with np.errstate(all="ignore"):
         bad = ~np.isfinite(array.sum(axis=1, dtype=np.float64))
+    huge = target is np.float64 and max(array.max(initial=0), -array.min(initial=0)) > LARGEST
+    if huge and np.isfinite(array).all():
+        raise ValueError(f"{name} holds values beyond {LARGEST:g}, whose powers overflow; divide its columns first")
     if bad.any():
         rows = np.flatnonzero(bad)
         raise ValueError(
@@ -62,25 +87,37 @@ def as_codes(name: str, values: Any, rows: int) -> tuple[np.ndarray, np.ndarray]
     Raises:
         ValueError: wrong length or dimension, a missing value, or a float that is no whole number.
     """
-    array = to_numpy(values)
+    mixed = isinstance(values, list | tuple) and any(isinstance(value, str) for value in values)
+    # As text, a NaN among names would be a name.
+    array = np.array(values, dtype=object) if mixed else to_numpy(name, values)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; give one value per row, shape ({rows},)")
     if len(array) != rows:
         raise ValueError(f"{name} has {len(array)} values for {rows} rows; give one value per row")
     if array.dtype == object:
-        missing = [i for i, v in enumerate(array) if v is None or v != v]
+        missing = [i for i, value in enumerate(array) if is_missing(value)]
         if missing:
             raise ValueError(f"{name} is missing in {len(missing)} rows (first row {missing[0]}); drop these rows")
         array = np.array([str(v) for v in array])
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or (array != np.round(array)).any():
-            wrong = array[~np.isfinite(array) | (array != np.round(array))][0]
+        with np.errstate(invalid="ignore"):
+            odd = ~(np.abs(array) < LARGEST_LABEL) | (array != np.round(array))
+        if odd.any():
+            wrong = array[odd][0]
             raise ValueError(f"{name} holds {wrong!r}; labels are names or whole numbers, not measurements")
         array = array.astype(np.int64)
     if array.dtype.kind not in "iubUS":
         raise ValueError(f"{name} has dtype {array.dtype}; give names or whole numbers")
     names, codes = np.unique(array, return_inverse=True)
     return codes.reshape(-1), names
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `value` is None, NaN or what pandas has in their place, which is neither equal to itself nor unequal."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def check_rows(**arrays: np.ndarray) -> None:

@@ -25,6 +25,10 @@ def estimate_within(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.ran
     standard errors of the difference row by row: classes that share a law do not reach that by chance.
     """
     rows = len(codes)
+    x, y = varying(x, codes), varying(y, codes)
+    if not (x.shape[1] and y.shape[1]):
+        nothing = "0 within the classes, where one side does not vary"
+        return Estimate(np.zeros(rows), nothing, np.nan, 0.0, 0.0, None, (), rows)
     if rows > MOST_ROWS:
         picked = np.sort(rng.permutation(rows)[:MOST_ROWS])
         codes, x, y = codes[picked], x[picked], y[picked]
@@ -65,6 +69,12 @@ def class_by_class(codes: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.rand
         methods[found.method.split(",")[0]] = None
         flags.update(dict.fromkeys(found.flags))
     return Estimate(shares, " and ".join(methods), np.nan, bias, bias, None, tuple(flags), len(codes))
+
+
+def varying(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The columns of `x` (rows, columns) that vary inside some class of `codes` (rows,)."""
+    first = np.unique(codes, return_index=True)[1]
+    return x[:, (x != x[first][codes]).any(axis=0)]
 
 
 def within_class(x: np.ndarray, codes: np.ndarray) -> np.ndarray:

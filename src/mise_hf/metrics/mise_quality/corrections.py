@@ -90,6 +90,9 @@ class Trees:
         self.rows = int((~valid).sum())
         counts = np.bincount(codes, minlength=self.classes)
         self.prior = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
+        self.model = None
+        if len(np.unique(codes[~valid])) < 2:
+            return
         self.model = HistGradientBoostingClassifier(
             max_iter=100, learning_rate=0.12, max_leaf_nodes=8, min_samples_leaf=10, early_stopping=True,
             n_iter_no_change=5, random_state=seed,
@@ -101,6 +104,8 @@ class Trees:
 
     def log_proba(self, features: np.ndarray, base: np.ndarray) -> np.ndarray:
         """Log-probabilities (rows, classes) given the log-probabilities `base` (rows, classes) so far."""
+        if self.model is None:
+            return np.tile(np.log(self.prior), (len(features), 1))
         out = np.zeros((len(features), self.classes))
         out[:, self.model.classes_] = self.model.predict_proba(features[:, self.columns])
         return smoothed(np.log(np.maximum(out, 1e-300)), self.prior, 1.0 / self.rows)
@@ -126,7 +131,9 @@ def telling_columns(features: np.ndarray, codes: np.ndarray, most: int) -> np.nd
 
 def class_differences(features: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Pearson's chi-square (columns,) of the classes against eight quantile bins of each column."""
-    edges = np.quantile(features[:: max(len(features) // ROWS_FOR_QUARTILES, 1)], np.arange(1, 8) / 8, axis=0)
+    some = features[:: max(len(features) // ROWS_FOR_QUARTILES, 1)]
+    # Values that occur: between two of them, rounding would put ties on another side after a change of scale.
+    edges = np.quantile(some, np.arange(1, 8) / 8, axis=0, method="inverted_cdf")
     indicator = np.eye(int(codes.max()) + 1)[codes]
     expected = indicator.mean(axis=0)
     score = np.zeros(features.shape[1])

@@ -82,6 +82,8 @@ class Ensemble:
         """Fits the corrections `wanted` on `most` rows and keeps those that help on rows they have not seen."""
         some = slice(most)
         valid = validation_rows(codes[some], None if groups is None else groups[some], seed)
+        if not valid.any():
+            return
         fitted = [CORRECTIONS[kind](features[some], base[some], codes[some], valid, seed) for kind in wanted]
         unseen = np.ones(len(codes), dtype=bool) if groups is None else ~np.isin(groups, groups[some][~valid])
         unseen[some] = valid

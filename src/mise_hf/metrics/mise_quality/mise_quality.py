@@ -150,6 +150,16 @@ class MiseQuality(evaluate.Metric):
         info.format = "numpy"
         return info
 
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Adds rows of both sides with their labels.
+
+        Raises:
+            ValueError: for missing inputs.
+        """
+        given = {"predictions": predictions, "references": references, **kwargs}
+        require_inputs(given)
+        super().add_batch(**given)
+
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
         """The scores of what was added, or of the arrays given here; see the class's description.
 
@@ -168,9 +178,7 @@ class MiseQuality(evaluate.Metric):
                 "batches were added and arrays given too; call compute() without arrays, or without add_batch"
             )
         given = {"predictions": predictions, "references": references, **kwargs}
-        missing = [name for name in INPUTS if given.get(name) is None]
-        if missing:
-            raise ValueError(f"missing inputs {missing}; all of {', '.join(INPUTS)} are needed")
+        require_inputs(given)
         if self.num_process > 1:
             return super().compute(**given)
         # One process: no reason to write the arrays to a table on disk and read them back.
@@ -195,8 +203,15 @@ class MiseQuality(evaluate.Metric):
         )
 
 
+def require_inputs(given: dict[str, Any]) -> None:
+    """Raises ValueError unless all of INPUTS are `given`."""
+    missing = [name for name in INPUTS if given.get(name) is None]
+    if missing:
+        raise ValueError(f"missing inputs {missing}; all of {', '.join(INPUTS)} are needed")
+
+
 def stacked(rows: Any) -> Any:
     """Rows of a table come back as an array of arrays when they were added one by one; a matrix is left alone."""
-    if isinstance(rows, np.ndarray) and rows.dtype == object:
+    if isinstance(rows, np.ndarray) and rows.dtype == object and len({len(row) for row in rows}) == 1:
         return np.stack(list(rows))
     return rows

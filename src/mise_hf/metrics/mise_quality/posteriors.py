@@ -23,6 +23,11 @@ NEIGHBOUR_COLUMNS = 6
 ROWS_FOR_QUARTILES = 1000
 # Excess kurtosis: Laplace has 3. Below LIGHT in every column, squashing is idle.
 HEAVY, LIGHT = 6.0, 1.0
+# Tails of mixed sources: rows for each source that independent components need; the least excess of long rows over
+# normal ones worth a further ridge; and standard errors by which it must be clear.
+ROWS_PER_SOURCE = 20
+LEAST_MIXED = 0.05
+CLEARLY_MIXED = 5.0
 NEIGHBOURS = (10, 20, 40, 80)
 
 
@@ -126,12 +131,19 @@ class Unmixed(Mapped):
         self.centre = np.median(features, axis=0)
         z = features - self.centre
         width = np.median(np.abs(z), axis=0)
+        # Columns that are mostly one value have no median width.
+        width = np.where(width > 0, width, features.std(axis=0))
         length = np.sqrt(((z / np.where(width > 0, width, np.inf)) ** 2).mean(axis=1))
-        z = z / np.maximum(length / max(float(np.median(length)), 1e-300), 1.0)[:, None]
+        usual = float(np.median(length)) or float(length.mean())
+        z = z / np.maximum(length / usual, 1.0)[:, None]
         eigenvalues, axes = np.linalg.eigh(z.T @ z / len(z))
         keep = eigenvalues[-UNMIXED_AXES:] > 1e-9 * eigenvalues[-1]
         whiten = (axes[:, -UNMIXED_AXES:] / np.sqrt(np.maximum(eigenvalues[-UNMIXED_AXES:], 1e-300)))[:, keep]
-        self.sources = whiten @ independent_rotation(z @ whiten, np.eye(whiten.shape[1])).T
+        if eigenvalues[-1] > 0:
+            self.sources = whiten @ independent_rotation(z @ whiten, np.eye(whiten.shape[1])).T
+        else:
+            # Columns that happen to be constant in these rows.
+            self.sources = np.zeros((features.shape[1], 1))
         s = (features - self.centre) @ self.sources
         self.squash = Squash(s)
 
@@ -198,7 +210,7 @@ def kinds_for(features: np.ndarray) -> tuple[str, ...]:
     if features.shape[1] > NEIGHBOUR_COLUMNS:
         without.add("neighbours")
     kurtosis = excess_kurtosis(features)
-    if np.median(kurtosis) <= HEAVY:
+    if np.median(kurtosis) <= HEAVY and not mixed_tails(features):
         without.add("unmixed")
     if kurtosis.max() <= LIGHT:
         # Squashing changes next to nothing here, and a second ridge costs as much as the first.
@@ -212,6 +224,24 @@ def excess_kurtosis(features: np.ndarray) -> np.ndarray:
     z -= z.mean(axis=0)
     fourth, square = np.einsum("ij,ij,ij,ij->j", z, z, z, z), np.einsum("ij,ij->j", z, z)
     return fourth * len(z) / np.maximum(square**2, 1e-300) - 3
+
+
+def mixed_tails(features: np.ndarray) -> bool:
+    """Whether long rows are clearly more common than in normal data (Mardia 1970): tails that mixing hides in columns.
+
+    With more columns than UNMIXED_AXES there is no telling, since only leading axes would be unmixed.
+    """
+    columns = features.shape[1]
+    z = features[:MOST_ROWS_LOOKED_AT].astype(np.float64)
+    if columns < 2 or columns > UNMIXED_AXES or len(z) < ROWS_PER_SOURCE * columns:
+        return False
+    z -= z.mean(axis=0)
+    eigenvalues, axes = np.linalg.eigh(z.T @ z / len(z))
+    kept = eigenvalues > 1e-9 * eigenvalues[-1]
+    white = z @ (axes[:, kept] / np.sqrt(eigenvalues[kept]))
+    normal = white.shape[1] * (white.shape[1] + 2)
+    excess = float(np.mean((white**2).sum(axis=1) ** 2)) / normal - 1
+    return excess > max(LEAST_MIXED, CLEARLY_MIXED * np.sqrt(8 / (normal * len(z))))
 
 
 def heavy_tailed(features: np.ndarray) -> bool:

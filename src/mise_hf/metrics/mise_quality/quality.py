@@ -14,6 +14,7 @@ from .fidelity import frechet, neighbourhood, transfer_recall, vendi_score
 from .held_out_real import cross_fitted_carried
 from .information import joint_information, label_information, vector_information
 from .memorisation import memorisation
+from .preparation import without_constants
 from .result import Information
 from .verdict import summary
 
@@ -65,6 +66,17 @@ def quality(
     check_columns("synthetic", fake, "real", held)
     as_codes("synthetic_labels", synthetic_labels, len(fake))
     as_codes("real_labels", real_labels, len(held))
+    without_constants("synthetic", fake)
+    if groups is not None:
+        as_codes("groups", groups, len(held))
+    if training is not None:
+        if training_labels is None:
+            raise ValueError("training is given without training_labels; wanted the labels of its rows")
+        training = as_matrix("training", training)
+        check_columns("training", training, "real", held)
+        as_codes("training_labels", training_labels, len(training))
+        if training_groups is not None:
+            as_codes("training_groups", training_groups, len(training))
     options: dict[str, Any] = {"n_permutations": n_permutations, "seed": seed}
     apart = groups if can_be_held_out(real_labels, groups, len(held)) else None
     out = Scores(
@@ -162,8 +174,9 @@ def copies(
     seen = as_matrix("training", training, 4)
     if groups is None or training_groups is None:
         return {}
-    speakers = np.array([str(g) for g in np.asarray(groups).tolist()])
-    known = np.isin(speakers, [str(g) for g in np.asarray(training_groups).tolist()])
+    codes, names = as_codes("groups", groups, len(real))
+    speakers = names.astype(str)[codes]
+    known = np.isin(speakers, as_codes("training_groups", training_groups, len(seen))[1].astype(str))
     if known.sum() < 4:
         return {}
     found = memorisation(

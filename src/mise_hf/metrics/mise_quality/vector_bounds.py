@@ -31,6 +31,10 @@ CLEARLY = 3.0
 NEARLY_SINGULAR = 1e-5
 # Nats by polynomial terms above which the normal approximation around them is in doubt.
 MUCH_ADDED = 0.2
+# Degrees of freedom from which a Student copula is all but a Gaussian one.
+NEARLY_NORMAL = 8.0
+# Nats by which nearest neighbours find more in all rows than in half: about log 2 where one side determines the other.
+STILL_GROWING = 0.4
 # In so few columns nearest neighbours leave a critic nothing to find.
 SURE_COLUMNS = 3
 # Log-likelihood per row (nats) by which wild rows must be shared before a Student copula is considered.
@@ -54,7 +58,9 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, 
     if x.shape[1] + y.shape[1] <= min(STUDENT_COLUMNS, len(x) // ROWS_PER_COLUMN):
         fit = fit_student(x, y)
         ratio = StudentRatio(fit, x.shape[1])
-        if fit.gain > LEAST_GAIN and clearly(contrast(ratio) - evidence):
+        # Nearly normal, it has the Gaussian copula's faults.
+        able = not found.overshot or fit.freedom < NEARLY_NORMAL
+        if able and fit.gain > LEAST_GAIN and clearly(contrast(ratio) - evidence):
             student = ratio(0)
             found = Candidate(
                 student - student.mean() + fit.information,
@@ -62,10 +68,17 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, 
                 0.05 * abs(fit.information),
             )
     if x.shape[1] + y.shape[1] <= MOST_COLUMNS:
-        near = neighbour_shares(untied_scores(x, rng), untied_scores(y, rng))
+        sx, sy = untied_scores(x, rng), untied_scores(y, rng)
+        near = neighbour_shares(sx, sy)
         if clearly(near - found.shares):
             bias = 0.02 * (x.shape[1] + y.shape[1] - 1) * abs(float(near.mean()))
-            found = Candidate(near, "nearest neighbours (clearly above the copulas)", bias)
+            grown = float(near.mean()) - float(neighbour_shares(sx[::2], sy[::2]).mean())
+            flag = (
+                f"grew by {grown:.2f} nats from half the rows to all: one side may determine the other, this is a cap"
+            )
+            found = Candidate(
+                near, "nearest neighbours (clearly above the copulas)", bias, (flag,) if grown > STILL_GROWING else ()
+            )
     if critic and x.shape[1] + y.shape[1] > SURE_COLUMNS:
         found = bettered(found, for_critic(x, gx), for_critic(y, gy), np.zeros(len(x), dtype=np.int64), rng)
     flags = (*cuts, *found.flags)
@@ -81,12 +94,14 @@ class Candidate:
         method: how, in words.
         bias: nats by which it may be off beyond its sampling error.
         flags: what to beware of if this one is used.
+        overshot: whether a ratio was used that no density has, and the excess taken off.
     """
 
     shares: np.ndarray
     method: str
     bias: float
     flags: tuple[str, ...] = ()
+    overshot: bool = False
 
 
 def bettered(found: Candidate, x: np.ndarray, y: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> Candidate:
@@ -96,7 +111,12 @@ def bettered(found: Candidate, x: np.ndarray, y: np.ndarray, codes: np.ndarray, 
         return found
     method = f"cross-fitted critic (InfoNCE), clearly above {float(found.shares.mean()):.3f} by {found.method}"
     method += f"; {bound.correction:+.3f} nats for the finite training set"
-    return Candidate(bound.shares, method, 0.02 + bound.correction + 0.10 * float(bound.shares.mean()))
+    value = float(bound.shares.mean())
+    added = value - float(found.shares.mean())
+    flag = f"{added:.2f} nats rest on a critic's bound from below: the dependence is far from normal and may be more"
+    return Candidate(
+        bound.shares, method, 0.02 + bound.correction + 0.10 * value, (flag,) if added > MUCH_ADDED else ()
+    )
 
 
 def by_copula(gx: np.ndarray, gy: np.ndarray, rng: np.random.Generator) -> tuple[Candidate, np.ndarray]:
@@ -109,7 +129,9 @@ def by_copula(gx: np.ndarray, gy: np.ndarray, rng: np.random.Generator) -> tuple
     if over.clear:
         flag = f"far from normal: the Gaussian copula's {raw:.2f} nats are at least {over.excess:.2f} too many"
         method = f"Gaussian copula less {over.excess:.3f} nats that no density can have"
-        return Candidate(shares - over.excess, method, over.excess, (flag,)), contrast(GaussianRatio(gx, gy))
+        return Candidate(shares - over.excess, method, over.excess, (flag,), overshot=True), contrast(
+            GaussianRatio(gx, gy)
+        )
     method, bias, flags = "Gaussian copula, debiased", 0.02 * abs(raw), []
     addition = polynomial_addition(gx, gy, rng)
     if not addition.side:
