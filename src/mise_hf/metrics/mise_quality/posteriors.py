@@ -134,7 +134,7 @@ class Unmixed(Mapped):
         # Columns that are mostly one value have no median width.
         width = np.where(width > 0, width, features.std(axis=0))
         length = np.sqrt(((z / np.where(width > 0, width, np.inf)) ** 2).mean(axis=1))
-        usual = float(np.median(length)) or float(length.mean())
+        usual = float(np.median(length)) or float(length.mean()) or 1.0
         z = z / np.maximum(length / usual, 1.0)[:, None]
         eigenvalues, axes = np.linalg.eigh(z.T @ z / len(z))
         keep = eigenvalues[-UNMIXED_AXES:] > 1e-9 * eigenvalues[-1]
