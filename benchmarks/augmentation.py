@@ -48,6 +48,7 @@ STUDIES = {
     "emodb-unlabelled": Study("emodb", (0.1, 0.3), "ravdess", unlabelled=True),
     "ravdess-unlabelled": Study("ravdess", (0.05, 0.2), "emodb", unlabelled=True),
     "emodb-rare-fear": Study("emodb", (1.0,), minority=("fear",)),
+    "emodb-rare-fear-transfer": Study("emodb", (1.0,), "ravdess", minority=("fear",), unlabelled=True),
 }
 
 

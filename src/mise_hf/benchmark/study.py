@@ -154,10 +154,11 @@ def run_study(
         theirs = generator.config.feature_fingerprint or {}
         require_same(table.fingerprint, theirs, AUDIO_PARTS, our_name="the features", their_name=name)
     splits = study_splits(table, plan)
-    if plan.unlabelled and (plan.modality != "audio" or plan.folds == "official" or max(plan.shares) >= 1):
+    all_labelled = max(plan.shares) >= 1 and not plan.minority
+    if plan.unlabelled and (plan.modality != "audio" or plan.folds == "official" or all_labelled):
         raise ValueError(
             f"unlabelled clips with modality {plan.modality!r}, {plan.folds} folds and shares {list(plan.shares)}; "
-            "wanted audio, folds by speaker or session, and shares below 1, which leave clips to be unlabelled"
+            "wanted audio, folds by speaker or session, and shares below 1 or a minority, which leave clips unlabelled"
         )
     for split in splits:
         _check_split(table, split)

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     given = merge_arguments(args.config, fields_given(args))
     shares = given.shares
+    from mise_hf.benchmark import tabular_gan
     from mise_hf.benchmark.folds import require_unseen_speakers
     from mise_hf.benchmark.pairs import PAIRED, lines_of
     from mise_hf.benchmark.study import Plan, default_workers, run_study, study_splits
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     )
     planted = {PAIRED: lines_of(given.lines, table)} if given.lines else None
     notes = list(dict.fromkeys(note for split in study_splits(table, plan) for note in split.notes))
+    if plan.in_corpus and not plan.methods and not tabular_gan.available():
+        notes.append("CTGAN is not installed (pip install 'mise-hf[ctgan]'), so it has no row")
     for note in notes:
         print(f"{table.corpus}: {note}", file=sys.stderr)
     out, workers = Path(given.out), given.workers or default_workers()
