@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from mise_hf.cli import build_parser, main
 from mise_hf.commands import completion
@@ -114,6 +116,31 @@ def test_wrong_flags_are_two_lines_and_status_2(words, said, capsys):
         status = left.code
     shown = capsys.readouterr().err
     assert status == 2 and said in shown and "--help" in shown and len(shown.strip().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", "runs/none", "no.wav"], "no.wav: is no file"),
+        (["extract", "prepared", "--out", "out", "--audio-encoder", "./no/such"], "'./no/such' is no folder"),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_is_loaded(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_tiny_corpus(tmp_path)
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+
+
+def write_tiny_corpus(folder):
+    """A prepared corpus of two clips in `folder`/prepared."""
+    tone = np.sin(np.arange(16000) / 9)
+    rows = ["file,emotion,speaker"]
+    for number in range(2):
+        soundfile.write(folder / f"{number}.wav", tone * (number + 1) / 3, 16000)
+        rows.append(f"{number}.wav,{'ab'[number]},s{number}")
+    (folder / "list.csv").write_text("\n".join(rows))
+    assert main(["prepare", "manifest", str(folder / "list.csv"), "--out", str(folder / "prepared")]) == 0
 
 
 def test_no_command_prints_the_contents(capsys):

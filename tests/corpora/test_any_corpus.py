@@ -243,3 +243,20 @@ def test_the_guards_speak_through_the_command(folder, capsys):
         assert main(["prepare", "manifest", str(manifest), "--out", str(folder / "q")]) == 1
         assert said in capsys.readouterr().err
         assert not (folder / "q" / "corpus.json").exists()
+
+
+def test_fields_may_be_named_as_the_columns_usually_are(folder):
+    path = folder / "list.csv"
+    path.write_text("wav,feeling,who\na/1.wav,happy,s1\na/2.wav,angry,s2\n")
+    told = {"file": "wav", "emotion": "feeling", "speaker": "who"}
+    corpus = read_corpus("manifest", path, columns=told)
+    assert [(row.raw_label, row.speaker) for row in corpus.utterances] == [("happy", "s1"), ("angry", "s2")]
+    with pytest.raises(ValueError, match="under two names"):
+        read_corpus("manifest", path, columns={**told, "audio": "wav"})
+
+
+def test_a_corpus_without_speakers_is_told_so(folder, tmp_path, capsys):
+    path = folder / "list.csv"
+    path.write_text("file,emotion,who\na/1.wav,happy,s1\na/2.wav,angry,s2\n")
+    assert main(["prepare", "manifest", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert "--column speaker=WHO" in capsys.readouterr().out

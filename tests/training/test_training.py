@@ -193,3 +193,14 @@ def test_bad_tables_are_refused(toy_table):
     with pytest.raises(ValueError, match="have no training row"):
         rows = rows_in_encoder_space(toy_table.select(toy_table.labels != 0), 1, 6)
         generator_module.train_generator(rows, GeneratorArguments(steps=1), label_names=toy_table.label_names)
+
+
+def test_an_aligner_that_heard_the_speakers_left_out_is_refused(tmp_path):
+    """What was measured on these speakers would be measured on what the aligner knows by heart."""
+    heard = ["--steps", "2", "--batch_size", "32", "--output_dir", str(tmp_path / "aligner"), "--features", "emodb"]
+    aligner_module.main([*heard, "--exclude_speakers", "13"])
+    with pytest.raises(ValueError, match=r"MiseAligner has heard the speakers 11 of emodb"):
+        generator_module.main(
+            ["--features", "emodb", "--aligner", str(tmp_path / "aligner"), "--output_dir", str(tmp_path / "g"), *SMALL]
+        )
+    assert not (tmp_path / "g").exists()

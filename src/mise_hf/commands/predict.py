@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the probabilities of each file, the likeliest emotion first."""
+    absent = [file for file in args.files if not Path(file).is_file()]
+    if absent:
+        raise ValueError(f"{', '.join(absent)}: is no file; wanted recordings")
     from mise_hf.prediction import load_predictor, predict_files
 
     model, encoder = load_predictor(args.checkpoint, args.audio_encoder)

@@ -32,10 +32,13 @@ def choose_columns(present: Collection[str], told: Mapping[str, str] | None, whe
     Raises:
         ValueError: for an unknown field, a column that is not there, or no column for label and neither audio nor text.
     """
-    told = dict(told or {})
-    unknown = sorted(set(told) - set(KNOWN))
+    aliases = {name: field for field, names in KNOWN.items() for name in names}
+    unknown = sorted(set(told or {}) - set(aliases))
     if unknown:
         raise ValueError(f"unknown fields {unknown}; wanted some of {', '.join(KNOWN)}")
+    told, given = {aliases[name]: column for name, column in (told or {}).items()}, len(told or {})
+    if len(told) < given:
+        raise ValueError(f"a field of {', '.join(told)} is given under two names; wanted each once")
     absent = sorted(column for column in told.values() if column not in present)
     if absent:
         raise ValueError(f"{where} has no column {', '.join(absent)}; it has {', '.join(present)}")

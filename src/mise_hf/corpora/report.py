@@ -21,4 +21,6 @@ def describe(corpus: Corpus) -> str:
     lines.append(f"dropped: {sum(corpus.dropped.values())}")
     lines += [f"  {count:>7}  {reason}" for reason, count in corpus.dropped.most_common()]
     lines += [f"note: {finding}" for finding in corpus.findings]
+    if not speakers:
+        lines.append("note: no utterance has a speaker, so none can be left out; name the column: --column speaker=WHO")
     return "\n".join(lines)

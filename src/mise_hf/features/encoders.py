@@ -102,6 +102,8 @@ def _bytes(value: Tensor) -> bytes:
 
 
 def _load(encoder: str, revision: str | None, inputs: tuple[str, ...]) -> PreTrainedModel:
+    if looks_like_a_folder(encoder) and not Path(encoder).is_dir():
+        raise ValueError(f"the encoder {encoder!r} is no folder; wanted a folder with a model, or an id on the Hub")
     try:
         model = take_encoder(AutoModel.from_pretrained(encoder, revision=revision, dtype=torch.float32))
     except OSError as error:
@@ -109,6 +111,11 @@ def _load(encoder: str, revision: str | None, inputs: tuple[str, ...]) -> PreTra
     if model.main_input_name not in inputs:
         raise ValueError(f"the encoder {encoder!r} takes {model.main_input_name}; wanted one that takes {inputs[0]}")
     return model
+
+
+def looks_like_a_folder(name: str) -> bool:
+    """Whether `name` can be no id on the Hub, which has one slash at most and does not begin with a dot or a slash."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def _identity(encoder: str, model: PreTrainedModel) -> dict[str, Any]:

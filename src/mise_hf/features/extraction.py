@@ -291,7 +291,9 @@ class _Progress:
             durations = np.nan_to_num(durations.astype(np.float64))
             total = float(sum(durations[start:stop].sum() for start, stop in ranges))
         self.rows = 0
-        self.bar = tqdm(total=total + 1e-6, unit="audio-s" if audio else "row", disable=not shown, unit_scale=True)
+        # None: shown where standard error is a terminal.
+        hidden = None if shown else True
+        self.bar = tqdm(total=total + 1e-6, unit="audio-s" if audio else "row", disable=hidden, unit_scale=True)
 
     def __enter__(self) -> "_Progress":
         self.started = time.perf_counter()

@@ -26,6 +26,7 @@ from mise_hf.training.rows import (
     load_checkpoint,
     load_table,
     merged_corpora,
+    require_unheard,
     rows_in_aligned_space,
     rows_in_encoder_space,
     rows_in_space_of,
@@ -172,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = load_table(arguments.features, arguments.exclude_speakers)
     generator = load_checkpoint(MiseGenerator, arguments.generator) if arguments.generator else None
     aligner = load_checkpoint(MiseAligner, arguments.aligner) if arguments.aligner else None
+    require_unheard(arguments.exclude_speakers, table.corpus, generator, aligner)
     text = arguments.modality == "audio+text" or (generator is not None and generator.config.text_size > 0)
     if generator is not None:
         require_same(

@@ -36,6 +36,7 @@ from mise_hf.training.rows import (
     load_checkpoint,
     load_table,
     merged_corpora,
+    require_unheard,
     rows_in_aligned_space,
     rows_in_encoder_space,
     table_digest,
@@ -332,11 +333,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.stream:
         index = read_index(arguments.features, arguments.exclude_speakers)
         data, names, fingerprint = index.digest, index.label_names, index.fingerprint
-        corpora = stream_corpora(index, arguments.licence)
+        corpora, corpus = stream_corpora(index, arguments.licence), index.corpus
     else:
         table = load_table(arguments.features, arguments.exclude_speakers)
         data, names, fingerprint = table_digest(table, aligner), table.label_names, table.fingerprint
-        corpora = training_corpora(table, arguments.licence)
+        corpora, corpus = training_corpora(table, arguments.licence), table.corpus
+    require_unheard(arguments.exclude_speakers, corpus, aligner)
     with open_run(arguments, data) as run:
         if arguments.stream:
             rows = StreamedRows(index, arguments, run.accelerator, aligner)

@@ -214,3 +214,19 @@ def merged_corpora(own: list[dict], *models: PreTrainedModel | None) -> list[dic
             known["speakers"] = sorted({*known["speakers"], *corpus["speakers"]})
             known["utterances"] = max(known["utterances"], corpus["utterances"])
     return list(merged.values())
+
+
+def require_unheard(speakers: Sequence[str], corpus: str, *models: PreTrainedModel | None) -> None:
+    """Refuse models that have heard the `speakers` of `corpus` which this training is to leave out.
+
+    Raises:
+        ValueError: naming the speakers and the model.
+    """
+    for model in models:
+        for seen in (model.config.training_corpora or []) if model is not None else []:
+            heard = sorted(set(map(str, speakers)) & set(seen["speakers"]))
+            if seen["name"] == corpus and heard:
+                raise ValueError(
+                    f"the {type(model).__name__} has heard the speakers {', '.join(heard)} of {corpus}, which are left "
+                    "out here; wanted one trained with the same --exclude_speakers"
+                )
