@@ -26,6 +26,11 @@ def joint_covariance(joint: np.ndarray) -> np.ndarray:
     return joint.T @ joint / (len(joint) - 1) + JITTER * np.eye(joint.shape[1])
 
 
+def quadratic(x: np.ndarray, form: np.ndarray) -> np.ndarray:
+    """x' form x of each row of `x` (rows, columns): (rows,)."""
+    return ((x @ form) * x).sum(axis=1)
+
+
 def gaussian_information(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """I(x; y) in nats under joint normality, unbiased for normal data, and each row's share of it.
 

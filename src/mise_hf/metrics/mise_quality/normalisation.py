@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from .gaussian_copula import joint_covariance
+from .gaussian_copula import joint_covariance, quadratic
 
 MOST_CANDIDATES = 2048
 # Nats below which nothing is done about it.
@@ -56,8 +56,8 @@ def log_partition(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     blocks = (covariance[:split, :split], covariance[split:, split:])
     logdet = [np.linalg.slogdet(c)[1] for c in (*blocks, covariance)]
     constant = 0.5 * (logdet[0] + logdet[1] - logdet[2])
-    x_part = np.einsum("ni,ij,nj->n", x, inverse[:split, :split] - np.linalg.inv(blocks[0]), x)
-    y_part = np.einsum("ni,ij,nj->n", y, inverse[split:, split:] - np.linalg.inv(blocks[1]), y)
+    x_part = quadratic(x, inverse[:split, :split] - np.linalg.inv(blocks[0]))
+    y_part = quadratic(y, inverse[split:, split:] - np.linalg.inv(blocks[1]))
     cross = x @ inverse[:split, split:]
     out = []
     for part in np.array_split(np.arange(len(x)), -(-len(x) // MOST_CANDIDATES)):

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import gammaln, psi, stdtrit
 from scipy.stats import rankdata
 
-from .gaussian_copula import JITTER, log_det_excess
+from .gaussian_copula import JITTER, log_det_excess, quadratic
 
 FREEDOMS = np.geomspace(0.7, 60.0, 16)
 STEPS = 25
@@ -113,8 +113,8 @@ class StudentRatio:
         self.x, self.y = fit.scores[:, :split], fit.scores[:, split:]
         inverse = np.linalg.inv(fit.shape)
         self.cross = self.x @ inverse[:split, split:]
-        self.x_part = np.einsum("ni,ij,nj->n", self.x, inverse[:split, :split], self.x)
-        self.y_part = np.einsum("ni,ij,nj->n", self.y, inverse[split:, split:], self.y)
+        self.x_part = quadratic(self.x, inverse[:split, :split])
+        self.y_part = quadratic(self.y, inverse[split:, split:])
         self.x_alone = log_density(self.x, fit.shape[:split, :split], self.freedom)
         self.y_alone = log_density(self.y, fit.shape[split:, split:], self.freedom)
         self.constant = log_density(np.zeros((1, self.columns)), fit.shape, self.freedom)[0]

@@ -13,7 +13,7 @@ import numpy as np
 from .assembly import Estimate
 from .critic import critic_bound
 from .crossfit import fold_numbers
-from .gaussian_copula import gaussian_information, joint_covariance, normal_scores
+from .gaussian_copula import gaussian_information, joint_covariance, normal_scores, quadratic
 from .nearest_neighbours import MOST_COLUMNS, neighbour_shares, untied_scores
 from .normalisation import overshoot
 from .polynomial_terms import PolynomialRegression
@@ -221,8 +221,8 @@ class GaussianRatio:
         self.constant = 0.5 * (logdet[2] - logdet[0] - logdet[1])
         self.y = y
         self.cross = x @ inverse[:split, split:]
-        self.x_part = np.einsum("ni,ij,nj->n", x, inverse[:split, :split] - x_inverse, x)
-        self.y_part = np.einsum("ni,ij,nj->n", y, inverse[split:, split:] - y_inverse, y)
+        self.x_part = quadratic(x, inverse[:split, :split] - x_inverse)
+        self.y_part = quadratic(y, inverse[split:, split:] - y_inverse)
 
     def __call__(self, shift: int) -> np.ndarray:
         """The log-ratio (rows,) of row i of x with row i + shift of y."""
