@@ -260,3 +260,10 @@ def test_a_corpus_without_speakers_is_told_so(folder, tmp_path, capsys):
     path.write_text("file,emotion,who\na/1.wav,happy,s1\na/2.wav,angry,s2\n")
     assert main(["prepare", "manifest", str(path), "--out", str(tmp_path / "out")]) == 0
     assert "--column speaker=WHO" in capsys.readouterr().out
+
+
+def test_clips_that_are_missing_are_named(folder):
+    path = folder / "list.csv"
+    path.write_text("file,emotion,speaker\na/1.wav,happy,s1\na/2.wav,angry,s2\nnone.wav,angry,s2\n")
+    corpus = read_corpus("manifest", path)
+    assert corpus.dropped["audio file is missing"] == 1 and "dropped for their audio: none.wav" in corpus.findings

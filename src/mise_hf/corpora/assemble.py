@@ -8,7 +8,7 @@ from typing import Any
 
 import soundfile
 
-from mise_hf.corpora.guards import find_duplicates, find_shared_texts, require_disjoint
+from mise_hf.corpora.guards import SHOWN, find_duplicates, find_shared_texts, require_disjoint
 from mise_hf.corpora.utterance import Corpus, Utterance
 
 
@@ -82,7 +82,7 @@ def assemble(reading: Reading) -> Corpus:
     durations: list[float | None] = []
     seen: set[str] = set()
     turns = sum(dropped.values())
-    without_audio = 0
+    without_audio: list[str] = []
     for utterance in reading.utterances:
         turns += 1
         if utterance.id in seen:
@@ -97,7 +97,7 @@ def assemble(reading: Reading) -> Corpus:
             seconds, reason = _seconds(utterance.audio)
             if reason:
                 dropped[reason] += 1
-                without_audio += 1
+                without_audio.append(utterance.id)
                 continue
         kept.append(utterance)
         durations.append(seconds)
@@ -129,7 +129,11 @@ def assemble(reading: Reading) -> Corpus:
         findings=findings,
         details=dict(reading.details),
     )
-    findings += _compare_with_official(corpus, reading.official, turns - without_audio)
+    if without_audio:
+        more = len(without_audio) - SHOWN
+        named = ", ".join(without_audio[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+        findings.append(f"dropped for their audio: {named}")
+    findings += _compare_with_official(corpus, reading.official, turns - len(without_audio))
     return corpus
 
 
