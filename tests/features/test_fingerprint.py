@@ -67,7 +67,7 @@ def test_a_fingerprint_names_folders_not_paths(whisper_dir, bert_dir):
 
 
 def test_encoders_that_do_not_load_are_refused(tmp_path, whisper_dir, bert_dir):
-    with pytest.raises(ValueError, match="nowhere' cannot be loaded"):
+    with pytest.raises(ValueError, match="nowhere' is no folder"):
         load_audio_encoder(str(tmp_path / "nowhere"), [1])
     with pytest.raises(ValueError, match=r"layers are \[9\]; wanted .* 0 .* to 3"):
         load_audio_encoder(str(whisper_dir), [9])
