@@ -16,9 +16,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
-# Lines that run in child processes (the demo's cells, fresh interpreters) are counted too.
+# Lines that run in child processes (the demo's cells, fresh interpreters) are counted too, which slows the demo threefold.
 coverage: $(VENV)/.installed
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --cov --timeout 2400 --cov-report=term:skip-covered
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
