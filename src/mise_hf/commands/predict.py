@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the probabilities of each file, the likeliest emotion first."""
     absent = [file for file in args.files if not Path(file).is_file()]
-    if absent:
+    # Some of them missing, the rest is looked at too, so that every bad file is named at once.
+    if absent == args.files:
         raise ValueError(f"{', '.join(absent)}: is no file; wanted recordings")
     from mise_hf.prediction import load_predictor, predict_files
 
