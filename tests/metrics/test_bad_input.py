@@ -164,3 +164,9 @@ def test_real_rows_of_one_class_are_refused():
 def test_quality_names_what_was_given(given, message):
     with pytest.raises(ValueError, match=message):
         quality(ROWS, CLASSES, ROWS + 1, CLASSES, **given)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]] * 30, [torch.zeros(2), torch.zeros(3)] * 30])
+def test_rows_of_unequal_lengths_are_named(rows):
+    with pytest.raises(ValueError, match="y holds rows of unequal lengths"):
+        vector_information(X, rows)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from mise_hf.features import FeatureTable
+from mise_hf.features.provenance import heard_speakers
 
 # No class may vanish from a small draw, or a classifier cannot name it.
 FEWEST_OF_A_CLASS = 2
@@ -87,7 +88,6 @@ def require_unseen_speakers(corpora: list[dict] | None, test: FeatureTable) -> N
     """
     if corpora is None:
         raise ValueError("the checkpoint does not state its training corpora; wanted `training_corpora` in its config")
-    for corpus in corpora:
-        both = sorted(set(corpus.get("speakers", ())) & set(map(str, test.speakers)))
-        if corpus.get("name") == test.corpus and both:
-            raise ValueError(f"the checkpoint was trained on the speakers {both} of {test.corpus}; wanted unseen ones")
+    both = heard_speakers(corpora, test.corpus, test.speakers)
+    if both:
+        raise ValueError(f"the checkpoint was trained on the speakers {both} of {test.corpus}; wanted unseen ones")

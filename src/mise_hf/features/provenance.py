@@ -23,6 +23,14 @@ def training_corpora(table: FeatureTable, licence: str) -> list[dict]:
     return [corpus_record(table.corpus, licence, table.speakers, len(table))]
 
 
+def heard_speakers(corpora: Iterable[dict], corpus: str, speakers: Iterable[str]) -> list[str]:
+    """Those of the `speakers` of `corpus` that a checkpoint's records name, in order."""
+    recorded = {
+        str(speaker) for entry in corpora if entry.get("name") == corpus for speaker in entry.get("speakers") or ()
+    }
+    return sorted(recorded & set(map(str, speakers)))
+
+
 def merged_corpora(corpora: list[dict]) -> list[dict]:
     """One entry a corpus and licence, with the speakers of all; a licence that is not stated joins one that is.
 

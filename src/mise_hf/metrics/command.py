@@ -180,6 +180,8 @@ def require_unheard(corpora: list[dict] | None, table: Any, name: str, *, vouche
     Raises:
         ValueError: naming the speakers, and those that are left.
     """
+    from mise_hf.features.provenance import heard_speakers
+
     present = set(map(str, table.speakers))
     if corpora is None:
         if vouched:
@@ -198,7 +200,7 @@ def require_unheard(corpora: list[dict] | None, table: Any, name: str, *, vouche
             raise ValueError(
                 f"{name} was trained on {table.corpus} and names no speakers; name unheard ones with --speakers"
             )
-        heard = sorted(present & set(map(str, speakers)))
+        heard = heard_speakers([corpus], table.corpus, present)
         if heard:
             left = sorted(present - set(heard))
             way = f"keep to {','.join(left)} with --speakers" if left else "give features of other speakers"

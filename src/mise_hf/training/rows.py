@@ -14,6 +14,7 @@ from transformers import AutoModel, PreTrainedModel
 
 from mise_hf.features import FeatureTable, load_embedded
 from mise_hf.features.encoders import weights_sha256
+from mise_hf.features.provenance import heard_speakers
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
@@ -223,10 +224,9 @@ def require_unheard(speakers: Sequence[str], corpus: str, *models: PreTrainedMod
         ValueError: naming the speakers and the model.
     """
     for model in models:
-        for seen in (model.config.training_corpora or []) if model is not None else []:
-            heard = sorted(set(map(str, speakers)) & set(seen["speakers"]))
-            if seen["name"] == corpus and heard:
-                raise ValueError(
-                    f"the {type(model).__name__} has heard the speakers {', '.join(heard)} of {corpus}, which are left "
-                    "out here; wanted one trained with the same --exclude_speakers"
-                )
+        heard = heard_speakers(model.config.training_corpora or [], corpus, speakers) if model is not None else []
+        if heard:
+            raise ValueError(
+                f"the {type(model).__name__} has heard the speakers {', '.join(heard)} of {corpus}, which are left "
+                "out here; wanted one trained with the same --exclude_speakers"
+            )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 MIN_ROWS = 20
+UNEQUAL = "{name} holds rows of unequal lengths or objects; give a numeric matrix (rows, columns)"
 # Fourth powers of larger values overflow.
 LARGEST = 1e60
 # Whole numbers beyond this are not told apart as floats.
@@ -18,23 +19,26 @@ def to_numpy(name: str, values: Any) -> np.ndarray:
     """Array behind a list, array or torch tensor on any device (a tensor is detached and copied to the CPU).
 
     Raises:
-        ValueError: a masked array, or a tensor that has no dense array.
+        ValueError: a masked array, a tensor that has no dense array, or rows of unequal lengths.
     """
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
             raise ValueError(f"{name} has masked values; drop these rows")
         values = values.data
+    if isinstance(values, list | tuple) and len(values) and hasattr(values[0], "detach"):
+        values = [to_numpy(name, value) for value in values]
     try:
-        if isinstance(values, list | tuple) and len(values) and hasattr(values[0], "detach"):
-            return np.stack([to_numpy(name, value) for value in values])
         if hasattr(values, "detach"):
             values = values.detach().cpu()
             if str(values.dtype) == "torch.bfloat16":
                 values = values.float()
             values = values.numpy()
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
+    except (NotImplementedError, RuntimeError, TypeError) as error:
         raise ValueError(f"{name} cannot be read as an array ({error}); give a dense tensor or array") from error
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(UNEQUAL.format(name=name)) from error
 
 
 def as_matrix(name: str, values: Any, min_rows: int = MIN_ROWS) -> np.ndarray:
@@ -43,17 +47,12 @@ def as_matrix(name: str, values: Any, min_rows: int = MIN_ROWS) -> np.ndarray:
     Raises:
         ValueError: not one or two dimensions, ragged, not numeric, NaN or infinite values, or too few rows.
     """
-    try:
-        array = to_numpy(name, values)
-    except ValueError as error:
-        if name in str(error):
-            raise
-        array = np.empty(0, dtype=object)
+    array = to_numpy(name, values)
     if array.dtype == object and array.size and all(isinstance(value, Real) for value in array.flat):
         # What pandas makes of its own kinds of number.
         array = array.astype(np.float64)
     if array.dtype == object:
-        raise ValueError(f"{name} holds rows of unequal lengths or objects; give a numeric matrix (rows, columns)")
+        raise ValueError(UNEQUAL.format(name=name))
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; give numbers, one row per sample (rows, columns)")
     if array.ndim == 1:

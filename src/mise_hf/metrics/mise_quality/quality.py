@@ -97,7 +97,7 @@ def quality(
             note(out, f"text_information_{side}", vector_information(vectors, rows, **options))
             note(out, f"joint_information_{side}", joint_information(labels, vectors, rows, **options))
     out.update(spread_and_overlap(fake, synthetic_labels, held, real_labels, seed))
-    seen = held if training is None else np.concatenate([held, as_matrix("training", training)], dtype=np.float32)
+    seen = held if training is None else np.concatenate([held, training])
     out["identical_rows"] = float(np.mean(np.isin(row_keys(fake), row_keys(seen))))
     if training is not None:
         out.update(copies(fake, training, training_groups, held, groups, seed))

@@ -68,17 +68,7 @@ def estimate_vectors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, 
                 0.05 * abs(fit.information),
             )
     if x.shape[1] + y.shape[1] <= MOST_COLUMNS:
-        sx, sy = untied_scores(x, rng), untied_scores(y, rng)
-        near = neighbour_shares(sx, sy)
-        if clearly(near - found.shares):
-            bias = 0.02 * (x.shape[1] + y.shape[1] - 1) * abs(float(near.mean()))
-            grown = float(near.mean()) - float(neighbour_shares(sx[::2], sy[::2]).mean())
-            flag = (
-                f"grew by {grown:.2f} nats from half the rows to all: one side may determine the other, this is a cap"
-            )
-            found = Candidate(
-                near, "nearest neighbours (clearly above the copulas)", bias, (flag,) if grown > STILL_GROWING else ()
-            )
+        found = nearer(found, untied_scores(x, rng), untied_scores(y, rng))
     if critic and x.shape[1] + y.shape[1] > SURE_COLUMNS:
         found = bettered(found, for_critic(x, gx), for_critic(y, gy), np.zeros(len(x), dtype=np.int64), rng)
     flags = (*cuts, *found.flags)
@@ -102,6 +92,22 @@ class Candidate:
     bias: float
     flags: tuple[str, ...] = ()
     overshot: bool = False
+
+
+def nearer(found: Candidate, x: np.ndarray, y: np.ndarray) -> Candidate:
+    """`found`, or nearest neighbours in the scores `x` (rows, X) and `y` (rows, Y) where they are clearly above it."""
+    near = neighbour_shares(x, y)
+    if not clearly(near - found.shares):
+        return found
+    value = float(near.mean())
+    grown = value - float(neighbour_shares(x[::2], y[::2]).mean())
+    flag = f"grew by {grown:.2f} nats from half the rows to all: one side may determine the other, this is a cap"
+    return Candidate(
+        near,
+        "nearest neighbours (clearly above the copulas)",
+        0.02 * (x.shape[1] + y.shape[1] - 1) * abs(value),
+        (flag,) if grown > STILL_GROWING else (),
+    )
 
 
 def bettered(found: Candidate, x: np.ndarray, y: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> Candidate:
@@ -129,9 +135,8 @@ def by_copula(gx: np.ndarray, gy: np.ndarray, rng: np.random.Generator) -> tuple
     if over.clear:
         flag = f"far from normal: the Gaussian copula's {raw:.2f} nats are at least {over.excess:.2f} too many"
         method = f"Gaussian copula less {over.excess:.3f} nats that no density can have"
-        return Candidate(shares - over.excess, method, over.excess, (flag,), overshot=True), contrast(
-            GaussianRatio(gx, gy)
-        )
+        cut = Candidate(shares - over.excess, method, over.excess, (flag,), overshot=True)
+        return cut, contrast(GaussianRatio(gx, gy))
     method, bias, flags = "Gaussian copula, debiased", 0.02 * abs(raw), []
     addition = polynomial_addition(gx, gy, rng)
     if not addition.side:
