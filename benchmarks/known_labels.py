@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
+from scipy.stats import norm
 
 IEMOCAP_PRIORS = np.array([1708, 1636, 1103, 1084]) / 5531.0
 
@@ -117,12 +118,22 @@ def spread(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return labels, rng.normal(size=(rows, 8)) * (1.6**labels)[:, None]
 
 
-def chequered(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """2 classes by the sign of x1 x2, right nine times in ten; 8 columns of noise beside."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(rows, 10))
-    labels = (features[:, 0] * features[:, 1] > 0) ^ (rng.random(rows) < 0.1)
-    return labels.astype(int), features
+def chequered(factors: int, wrong: float, mixed: bool = False) -> Callable[[int, int], tuple[np.ndarray, np.ndarray]]:
+    """2 classes by the sign of a product of `factors` of 10 columns, a share of labels `wrong`; columns may be mixed."""
+
+    def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        features = rng.normal(size=(rows, 10))
+        labels = (features[:, :factors].prod(axis=1) > 0) ^ (rng.random(rows) < wrong)
+        rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(10, 10)))[0]
+        return labels.astype(int), features @ rotation if mixed else features
+
+    return drawn
+
+
+def chequered_truth(wrong: float) -> float:
+    """log 2 less the entropy of a share `wrong`."""
+    return float(np.log(2.0) + (1 - wrong) * np.log(1 - wrong) + wrong * np.log(wrong))
 
 
 def binary_columns(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +142,27 @@ def binary_columns(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.integers(2, size=rows)
     same = rng.random((rows, 12)) < 0.7
     return labels, np.where(same, labels[:, None], 1 - labels[:, None]).astype(float)
+
+
+LAPLACE_CENTRES = 0.8 * np.random.default_rng(11).normal(size=(3, 10))
+
+
+def laplace_mixed(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """3 classes apart in 10 columns of Laplace noise, then rotated: no column alone has long tails."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=rows)
+    rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(10, 10)))[0]
+    return labels, (LAPLACE_CENTRES[labels] + rng.laplace(size=(rows, 10))) @ rotation
+
+
+def thirds(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which third of a direction across 32 columns; one label in twenty is another one."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(rows, 32))
+    direction = np.random.default_rng(5).normal(size=32)
+    place = norm.cdf(features @ direction / np.linalg.norm(direction))
+    labels = (3 * place).astype(int)
+    return np.where(rng.random(rows) < 0.05, (labels + rng.integers(1, 3, size=rows)) % 3, labels), features
 
 
 def uniform_mixture(m: int) -> Callable[[int, int], tuple[np.ndarray, np.ndarray]]:
@@ -166,6 +198,13 @@ def _binary_ratio(rng: np.random.Generator, rows: int) -> np.ndarray:
     return np.log(2.0) - np.logaddexp(0.0, (12 - 2 * hits) * np.log(0.7 / 0.3))
 
 
+def _laplace_ratio(rng: np.random.Generator, rows: int) -> np.ndarray:
+    labels = rng.integers(3, size=rows)
+    core = LAPLACE_CENTRES[labels] + rng.laplace(size=(rows, 10))
+    log_p = -np.abs(core[:, None, :] - LAPLACE_CENTRES).sum(-1)
+    return log_p[np.arange(rows), labels] - logsumexp(log_p, axis=1) + np.log(3.0)
+
+
 def uniform_truth(m: int) -> float:
     """log m - (m - 1) / m log 2 (Gao et al. 2017)."""
     return float(np.log(m) - (m - 1) / m * np.log(2.0))
@@ -187,7 +226,11 @@ def label_tasks() -> dict[str, Task]:
         Task("heavy_tails", heavy.draw, heavy.truth()),
         Task("sparse_512", sparse, monte_carlo(_sparse_ratio)),
         Task("spread", spread, monte_carlo(_spread_ratio)),
-        Task("chequered", chequered, float(np.log(2.0) + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))),
+        Task("chequered", chequered(2, 0.1), chequered_truth(0.1)),
+        Task("chequered_mixed", chequered(2, 0.1, mixed=True), chequered_truth(0.1)),
+        Task("chequered_three", chequered(3, 0.05), chequered_truth(0.05)),
         Task("binary", binary_columns, monte_carlo(_binary_ratio)),
+        Task("laplace_mixed", laplace_mixed, monte_carlo(_laplace_ratio)),
+        Task("thirds", thirds, float(np.log(3.0) + 0.95 * np.log(0.95) + 0.05 * np.log(0.025))),
     ]
     return {task.name: task for task in tasks}
