@@ -119,7 +119,7 @@ def spread(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chequered(factors: int, wrong: float, mixed: bool = False) -> Callable[[int, int], tuple[np.ndarray, np.ndarray]]:
-    """2 classes by the sign of a product of `factors` of 10 columns, a share of labels `wrong`; columns may be mixed."""
+    """2 classes by the sign of a product of `factors` of 10 columns, a share `wrong`; columns may be mixed."""
 
     def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
