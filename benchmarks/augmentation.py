@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from mise_hf.benchmark.adapted import WITH_PLAIN
 from mise_hf.benchmark.figure import draw_study
 from mise_hf.benchmark.foreign import GAUSSIAN, REAL, foreign_rows
-from mise_hf.benchmark.plain import BEST
+from mise_hf.benchmark.plain import BEST, MEAN
+from mise_hf.benchmark.re_estimated import OWN, OWN_GAUSSIAN
 from mise_hf.benchmark.sharing import ROWS_OF_A_CLASS, shared_arguments, start_shared, train_shared
 from mise_hf.benchmark.study import Plan, run_study
 from mise_hf.benchmark.tables import as_markdown, chosen_ratios, contrast, foretelling, recall_of, study_table
@@ -106,7 +108,7 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         f"`python benchmarks/augmentation.py --emodb FEATURES --ravdess FEATURES --out DIR --only {name} --shares "
         f"{' '.join(f'{share:g}' for share in study.shares)} --draws {args.draws} --generators {args.generators}`",
         "",
-        "Best plain: shrinkage LDA, logistic regression or MLP, with the encoder layers, all chosen inside.",
+        "Best plain: shrinkage LDA, logistic regression or MLP, and the encoder layers, chosen inside by log loss.",
         "p: predictions swapped speaker by speaker, all draws and generator seeds together. Holm: over the table.",
     ]
     drawn: dict[str, pd.DataFrame] = {}
@@ -120,7 +122,7 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         if study.unlabelled:
             lines += unlabelled_contrasts(part)
         else:
-            lines += contrasts(part, said, args.generators) if foreign else chosen_ratios(said)
+            lines += contrasts(part, said, args.generators) if foreign else own_contrasts(part) + chosen_ratios(said)
         for emotion in study.minority:
             label = target.label_names.index(emotion)
             lines += ["", f"Recall of {emotion}, cut to {plan.minority_share:.0%}:", ""]
@@ -140,6 +142,16 @@ def unlabelled_contrasts(frame: pd.DataFrame) -> list[str]:
             for other in (method.removesuffix(WITH_UNLABELLED), SELF_TRAINED):
                 found = contrast(frame, [method], [other])
                 lines.append(f"- {method}, less {other}: {100 * found['difference']:+.2f}, p = {found['p']:.2g}")
+    return lines
+
+
+def own_contrasts(frame: pd.DataFrame) -> list[str]:
+    """The re-estimated generator, alone and beside the best plain classifier, against what it must beat."""
+    lines = []
+    for first in (OWN, OWN + WITH_PLAIN):
+        for second in (MEAN, "SMOTE", "mixup", "class Gaussian", first.replace(OWN, OWN_GAUSSIAN)):
+            found = contrast(frame, [first], [second])
+            lines.append(f"- {first}, less {second}: {100 * found['difference']:+.2f}, p = {found['p']:.2g}")
     return lines
 
 
@@ -170,11 +182,15 @@ def generator_groups(seeds: int) -> dict[float, list[str]]:
 def repeated(frame: pd.DataFrame, seeds: int) -> pd.DataFrame:
     """Predictions with the generators of one MI weight as one method, their seeds as draws."""
     groups = generator_groups(seeds)
-    names = {method: f"MISE (MI {weight:g}), adapted" for weight, methods in groups.items() for method in methods}
+    names, number = {}, {}
+    for suffix in ("", WITH_PLAIN):
+        for weight, methods in groups.items():
+            for place, method in enumerate(methods):
+                # A generator seed is a further draw: (draw, generator seed) numbers the repetitions of one method.
+                number[method + suffix] = place
+                names[method + suffix] = f"MISE (MI {weight:g}), adapted{suffix}"
     trained = frame["method"].isin(list(names))
     renamed = frame.copy()
-    # A generator seed is a further draw: (draw, generator seed) numbers the repetitions of one method.
-    number = {method: place for methods in groups.values() for place, method in enumerate(methods)}
     renamed["seed"] = frame["seed"] * seeds + frame["method"].map(number).fillna(0).astype(int)
     renamed["method"] = frame["method"].map(names).fillna(frame["method"])
     others = [renamed[~trained].assign(seed=frame.loc[~trained, "seed"] * seeds + place) for place in range(seeds)]
@@ -190,6 +206,7 @@ def contrasts(frame: pd.DataFrame, records: list[dict], seeds: int) -> list[str]
         (GAUSSIAN + " beside the target's rows", [GAUSSIAN]),
         (REAL + " beside the target's rows", [REAL]),
         ("the same GAN with MI weight 0, adapted", groups[0.0]),
+        (MEAN, [MEAN]),
     ]:
         found = contrast(frame, main_group, second)
         lines.append(

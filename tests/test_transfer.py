@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mise_hf import SyntheticFeatures
+from mise_hf.benchmark.sharing import start_shared
 from mise_hf.features import FeatureTable, load_embedded
 from mise_hf.features.provenance import merged_corpora, training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -56,6 +57,12 @@ def source() -> MiseGenerator:
         rows, arguments, label_names=NAMES, fingerprint=table.fingerprint, corpora=training_corpora(table, "cc0-1.0")
     )
     return generator.start_from(rows.features, rows.labels, rows.speakers).eval()
+
+
+def like_shared(size: int):
+    """Rows -> the Gaussian that a generator of them starts from."""
+    arguments = GeneratorArguments(layers=[3], feature_size=size, speaker_noise_size=4)
+    return lambda part: start_shared(part, arguments, licence="cc0-1.0")
 
 
 def few_and_many(names=NAMES):
@@ -239,10 +246,23 @@ def test_unlabelled_clips_are_chosen_or_left_by_held_out_speakers(source):
 
 def test_a_generators_own_rows_are_no_prior_for_themselves(source):
     table = corpus("source", speakers=10, each=60)
-    own = fit_transfer(source, table, own=True, seed=0)
+    own = fit_transfer(source, table, remake=like_shared(12), seed=0)
     assert np.abs(own.posterior.means).max() > 0.1 and np.ptp(own.prior.means, axis=0).max() > 0.1
     heard = adapt(source, own).config.training_corpora
     assert [(entry["name"], entry["utterances"]) for entry in heard] == [("source", len(table))]
+
+
+def test_settings_for_ones_own_rows_are_chosen_without_the_left_out_speakers():
+    table = corpus("source", speakers=8, each=6)
+    # More dimensions than rows: a generator that has heard a left-out speaker knows his rows by heart.
+    noise = np.random.default_rng(0).normal(size=(len(table), 1, 200)).astype("float32")
+    table = replace(table, audio_states=noise)
+    generator = like_shared(200)(table)
+    inside = fit_transfer(generator, table, remake=like_shared(200), seed=0).inside
+    leaky = fit_transfer(generator, table, remake=lambda part: generator, seed=0).inside
+    foretold, remembered = ((one.log_posterior.argmax(1) == table.labels[one.held]).mean() for one in (inside, leaky))
+    assert sorted(inside.held) == list(range(len(table)))
+    assert foretold < 0.55 < remembered
 
 
 def test_one_entry_a_corpus_and_licence():

@@ -10,10 +10,11 @@ import torch
 from toy_corpus import make_table
 
 from mise_hf.benchmark import plain as plain_module
+from mise_hf.benchmark.adapted import WITH_PLAIN
 from mise_hf.benchmark.folds import cut_classes, require_unseen
 from mise_hf.benchmark.foreign import run_foreign_cell
 from mise_hf.benchmark.modality import as_modality
-from mise_hf.benchmark.plain import BEST
+from mise_hf.benchmark.plain import BEST, MEAN
 from mise_hf.benchmark.statistics import holm
 from mise_hf.benchmark.study import Plan, run_study, study_folds
 from mise_hf.benchmark.tables import as_markdown, contrast, recall_of, study_table
@@ -170,10 +171,11 @@ def test_results_are_json_and_markdown(transfer_study):
     frame, records, *_ = transfer_study
     table = study_table(frame, BEST)
     results = json.loads(json.dumps(as_results({"0.1": table}, records), allow_nan=False))
-    assert [row["method"] for row in results["tables"]["0.1"]] == [BEST, "oracle", "useless"]
+    mixed = [name + WITH_PLAIN for name in ("oracle", "useless")]
+    assert [row["method"] for row in results["tables"]["0.1"]] == [BEST, MEAN, "oracle", mixed[0], "useless", mixed[1]]
     assert results["tables"]["0.1"][0]["p"] is None and results["cells"][0]["choices"]["oracle"]
     lines = as_markdown(table).splitlines()
-    assert len(lines) == 5 and lines[3].startswith("| oracle | ") and lines[2].count("|") == lines[3].count("|")
+    assert len(lines) == 8 and lines[4].startswith("| oracle | ") and lines[2].count("|") == lines[3].count("|")
 
 
 def test_command_refuses_what_it_cannot_run(tmp_path, capsys):

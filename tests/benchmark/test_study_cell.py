@@ -70,10 +70,11 @@ def test_a_ratio_must_gain_more_than_its_standard_error():
     half = np.where(rng.uniform(size=80) < 0.5, labels, 1 - labels)
     one = half.copy()
     one[:10] = labels[:10]  # better for one speaker alone
-    assert best_above({1.0: half}, half, labels, speakers) is None
-    assert best_above({1.0: one}, half, labels, speakers) is None
-    assert best_above({1.0: one, 2.0: labels}, half, labels, speakers) == 2.0
-    assert best_above({1.0: labels}, half, labels, np.full(80, "only one")) is None
+    by_chance, lucky, right = (np.log(np.where(np.eye(2)[answers] > 0, 0.8, 0.2)) for answers in (half, one, labels))
+    assert best_above({1.0: by_chance}, by_chance, labels, speakers) is None
+    assert best_above({1.0: lucky}, by_chance, labels, speakers) is None
+    assert best_above({1.0: lucky, 2.0: right}, by_chance, labels, speakers) == 2.0
+    assert best_above({1.0: right}, by_chance, labels, np.full(80, "only one")) is None
 
 
 def test_choices_are_made_on_development_rows_where_there_are_some():

@@ -7,10 +7,11 @@ import pytest
 from toy_corpus import make_table
 
 from mise_hf.benchmark.folds import draw_share, speaker_folds
-from mise_hf.benchmark.plain import BEST, FAMILY_NAMES
+from mise_hf.benchmark.plain import BEST, FAMILY_NAMES, MEAN
+from mise_hf.benchmark.re_estimated import OWN, OWN_GAUSSIAN
 from mise_hf.benchmark.study import Plan, run_study
 from mise_hf.benchmark.tables import study_table
-from mise_hf.benchmark.unlabelled import OWN, OWN_GAUSSIAN, SELF_TRAINED, WITH_UNLABELLED, run_unlabelled_cell
+from mise_hf.benchmark.unlabelled import SELF_TRAINED, WITH_UNLABELLED, run_unlabelled_cell
 
 
 def noisy_table():
@@ -25,7 +26,7 @@ def test_the_study_tests_each_method_with_and_without_the_clips(tmp_path):
     frame, records = run_study(table, plan, tmp_path / "out")
     found = study_table(frame, BEST).set_index("method")
     estimated = {name + suffix for name in (OWN, OWN_GAUSSIAN) for suffix in ("", WITH_UNLABELLED)}
-    assert set(found.index) == {BEST, *FAMILY_NAMES.values(), SELF_TRAINED, *estimated}
+    assert set(found.index) == {BEST, MEAN, *FAMILY_NAMES.values(), SELF_TRAINED, *estimated}
     assert found.loc[OWN + WITH_UNLABELLED, "uar"] > 1 / 3 + 0.1
     assert all(len(record["choices"][OWN + WITH_UNLABELLED]) == 4 for record in records)
     assert all(record["choices"][OWN][-1] == 0 for record in records)

@@ -1,8 +1,9 @@
 """One cell of the transfer question: what do generators of another corpus, or its features, add to a few target rows?
 
 Methods: the best plain classifier of the target's rows alone; each generator adapted to the rows (`mise_hf.transfer`),
-its head fitted on what the adapted checkpoint makes; and controls with the other corpus's features at hand: those
-features, or draws from their class means and shared covariance, beside the target's rows. All is chosen inside.
+its head fitted on what the adapted checkpoint makes, alone and beside the best plain classifier; and controls with the
+other corpus's features at hand: those features, or draws from their class means and shared covariance, beside the
+target's rows. All is chosen inside.
 """
 
 import copy
@@ -13,22 +14,16 @@ from itertools import product
 import numpy as np
 import torch
 
+from mise_hf.benchmark.adapted import WITH_PLAIN, measure_adapted, plain_scores, run_adapted
 from mise_hf.benchmark.controls import class_gaussian
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers, speaker_folds
 from mise_hf.benchmark.mixed_lda import class_statistics, mixed_lda
-from mise_hf.benchmark.plain import BEST, fit_lda, tune_plain
+from mise_hf.benchmark.plain import BEST, MEAN, tune_plain
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
-from mise_hf.metrics.mise_quality.carried import carried_information
-from mise_hf.metrics.mise_quality.information import label_information
 from mise_hf.models.modeling_mise_generator import MiseGenerator
-from mise_hf.transfer import adapt, fit_transfer
 
 REAL, GAUSSIAN = "source's real features", "source's Gaussian"
-# Rows of each emotion that the head of an adapted generator is fitted on, and those that the measures are taken of.
-ROWS_OF_A_CLASS, MEASURED_ROWS_OF_A_CLASS = 1000, 60
-# The adapted covariance is shrunk already: only what the draw of its rows adds is left.
-SHRINKAGE = 0.01
 INNER_FOLDS = 4
 # Target rows repeated against the source's; whether they are standardised on themselves; shrinkage of the LDA.
 SETTINGS = tuple(product((False, True), (1, 4, 16), (0.2, 0.5, 0.8)))
@@ -102,63 +97,23 @@ def run_foreign_cell(
         require_unseen_speakers(generator.config.training_corpora, test)
     result = ForeignResult()
     plain = tune_plain(train, seed, development)
-    result.predictions[BEST] = plain.predict(test, seed)[BEST]
+    scores = plain.scores(test, seed)
+    named = plain.named(scores)
+    result.predictions |= {name: named[name] for name in (BEST, MEAN)}
     result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
+    beside = plain_scores(plain, scores[plain.best.family], train, development)
     for name, generator in generators.items():
-        _adapted(result, name, generator, train, test, seed, measure)
+        found = run_adapted(generator, train, test, beside, seed=seed, development=development)
+        result.predictions |= {name: found.alone, name + WITH_PLAIN: found.beside}
+        settings = found.transfer.settings
+        result.choices[name] = [settings.trust, settings.source_share, settings.shrinkage, found.weight]
+        if measure:
+            result.measures[name] = measure_adapted(found.rows, test, seed)
     for control in controls:
         best = _choose(control, train)
         result.choices[control.name] = list(best)
         result.predictions[control.name] = _beside(control, train, test, best[0], [best])[0]
     return result
-
-
-def _adapted(
-    result: ForeignResult,
-    name: str,
-    generator: MiseGenerator,
-    train: FeatureTable,
-    test: FeatureTable,
-    seed: int,
-    measure: bool,
-) -> None:
-    transfer = fit_transfer(generator, train, seed=seed)
-    rows = adapted_rows(adapt(generator, transfer), test, seed)
-    result.predictions[name] = rows.predict()
-    chosen, made, labels, features = transfer.settings, rows.made, rows.labels, rows.test
-    result.choices[name] = [chosen.trust, chosen.source_share, chosen.shrinkage]
-    if measure:
-        some = np.concatenate([np.flatnonzero(labels == label)[:MEASURED_ROWS_OF_A_CLASS] for label in set(labels)])
-        carried = carried_information(made[some], labels[some], features, test.labels, test.speakers, seed=seed)
-        alone = label_information(labels[some], made[some], seed=seed)
-        result.measures[name] = {"carried_information": carried.raw, "label_information": alone.raw}
-
-
-@dataclass(frozen=True)
-class AdaptedRows:
-    """What an adapted generator makes and the test rows, both in its space.
-
-    Attributes:
-        made: float32 (synthetic rows, dim).
-        labels: int (synthetic rows,).
-        test: float32 (test rows, dim).
-    """
-
-    made: np.ndarray
-    labels: np.ndarray
-    test: np.ndarray
-
-    def predict(self) -> np.ndarray:
-        """Test predictions int (test rows,) of a head fitted on the synthetic rows."""
-        return fit_lda(self.made, self.labels, SHRINKAGE)(self.test)
-
-
-def adapted_rows(adapted: MiseGenerator, test: FeatureTable, seed: int) -> AdaptedRows:
-    """Rows of an adapted generator, as many of each emotion, and the test rows in its space."""
-    labels = np.repeat(np.arange(adapted.config.num_labels), ROWS_OF_A_CLASS)
-    made = adapted.generate(torch.from_numpy(labels), generator=torch.Generator().manual_seed(seed)).features.numpy()
-    states = torch.from_numpy(test.layer(adapted.config.state_layers))
-    return AdaptedRows(made, labels, adapted.space.project(states).numpy())
 
 
 def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float]:

@@ -232,7 +232,7 @@ def _aligned(
     unseen = rows_in_aligned_space(test, aligner, text=rows.text is not None)
     test_rows, test_text = unseen.features.numpy(), unseen.text
     features = rows.features.numpy()
-    head = Choice("lda", ALIGNED_SHRINKAGE, float("nan"))
+    head = Choice("lda", ALIGNED_SHRINKAGE)
     result.predictions[ALIGNED_PLAIN] = fit_plain("lda", ALIGNED_SHRINKAGE, features, train.labels, seed)(test_rows)
 
     draw = _drawer(generator, wanted, rows)

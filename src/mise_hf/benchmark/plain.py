@@ -1,8 +1,8 @@
 """Plain classifiers without augmentation, each tuned inside the training speakers: the baseline to beat."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from mise_hf.models.space_mise import MiseFeatureSpace
 from mise_hf.training.arguments import ClassifierArguments
 from mise_hf.training.classifier import make_classifier, train_classifier
 from mise_hf.training.rows import TrainingRows, rows_in_encoder_space
+from mise_hf.transfer.choice import balanced_loss, tempered
 
 Family = Literal["lda", "logreg", "mlp"]
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -32,26 +33,54 @@ FAMILY_NAMES: dict[Family, str] = {"lda": "shrinkage LDA", "logreg": "logistic r
 COMPONENTS = 256
 INNER_FOLDS = 4
 BEST = "best plain (chosen inside)"
+# What an average of classifiers gains by itself: the rival of synthetic rows beside the best one.
+MEAN = "mean of the plain classifiers"
 MLP_STEPS = 200
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A classifier, the setting chosen for it, and its UAR in the inner folds."""
+    """A classifier, the setting chosen for it, and how it did in the inner folds.
+
+    Attributes:
+        family, setting: of the classifier.
+        inner_uar: UAR of the held rows of `inner_splits`.
+        inner_loss: their class-balanced negative log probability at the best temperature, nats.
+        temperature: that one.
+        inner_scores: log probabilities float (held rows, classes), one split behind the other; None where nothing was
+            held out.
+    """
 
     family: Family
     setting: float
-    inner_uar: float
+    inner_uar: float = float("nan")
+    inner_loss: float = float("nan")
+    temperature: float = 1.0
+    inner_scores: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 def fit_plain(family: Family, setting: float, features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
     """Fit one classifier on features float (rows, dim) and labels int (rows,); returns features -> predicted labels."""
+    scores = fit_scores(family, setting, features, labels, seed)
+    classes = np.unique(labels)
+    return lambda rows: classes[scores(rows).argmax(1)]
+
+
+def fit_scores(family: Family, setting: float, features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
+    """As `fit_plain`; returns features -> log probabilities float (rows, classes among the labels)."""
     if family == "mlp":
         model = fit_head(features, labels, setting, seed)
-        return lambda rows: _classify(model, rows)
+        return lambda rows: _scores_of(model, rows)[:, np.unique(labels)]
     scale = _logistic_scale(features) if family == "logreg" else 1.0
     linear = _fit_linear(family, setting, features / scale, labels)
-    return lambda rows: linear.predict(rows / scale)
+    return lambda rows: log_probabilities(linear, rows / scale)
+
+
+def log_probabilities(linear: LinearDiscriminantAnalysis | LogisticRegression, rows: np.ndarray) -> np.ndarray:
+    """Of each class, float (rows, classes); scikit-learn's own are cut off where a probability underflows."""
+    scores = linear.decision_function(rows)
+    # Of two classes scikit-learn gives the second one's score against the first's alone.
+    return tempered(np.stack([np.zeros_like(scores), scores], axis=1) if scores.ndim == 1 else scores, 1.0)
 
 
 def _logistic_scale(features: np.ndarray) -> float:
@@ -92,9 +121,9 @@ def rows_in_identity_space(features: np.ndarray, labels: np.ndarray) -> Training
     )
 
 
-def _classify(model: MiseForAudioClassification, rows: np.ndarray) -> np.ndarray:
+def _scores_of(model: MiseForAudioClassification, rows: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return model(features=torch.as_tensor(rows, dtype=torch.float32)).logits.argmax(1).numpy()
+        return model(features=torch.as_tensor(rows, dtype=torch.float32)).logits.log_softmax(1).numpy()
 
 
 def inner_folds(table: FeatureTable) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -131,12 +160,10 @@ def inner_splits(
 
 
 def choose_layers(table: FeatureTable, development: FeatureTable | None = None) -> tuple[int, ...]:
-    """The encoder layer, or all of them side by side, with the best inner UAR of shrinkage LDA at 0.5."""
+    """The encoder layer, or all of them side by side, in which a tuned shrinkage LDA has the least inner loss."""
     offered = dict.fromkeys([*((layer,) for layer in table.audio_layers), tuple(table.audio_layers)])
-    scores = {
-        layers: tune(table, layers, "lda", 0, settings=(0.5,), development=development).inner_uar for layers in offered
-    }
-    return max(scores, key=lambda layers: scores[layers])
+    losses = {layers: tune(table, layers, "lda", 0, development=development).inner_loss for layers in offered}
+    return min(losses, key=lambda layers: losses[layers])
 
 
 def tune(
@@ -147,29 +174,40 @@ def tune(
     settings: tuple[float, ...] | None = None,
     development: FeatureTable | None = None,
 ) -> Choice:
-    """The setting with the best UAR pooled over `inner_splits`; scaler and components are refitted in each.
+    """The setting with the least loss over `inner_splits`; scaler and components are refitted in each.
+
+    The loss is the class-balanced log probability at the best temperature: UAR takes so few values on a few dozen
+    clips that it chooses by chance (EmoDB, 30 % of the clips: 82.9 by UAR, 85.1 by this; RAVDESS, 20 %: 66.9, 68.7).
 
     Raises:
         ValueError: where no inner fold has every class in its training part.
     """
     splits = inner_splits(table, development)
     settings = settings or SETTINGS[family]
-    predictions: dict[float, list[np.ndarray]] = {setting: [] for setting in settings}
+    found: dict[float, list[np.ndarray]] = {setting: [] for setting in settings}
     truth = np.concatenate([held.labels for _, held in splits])
     for fit, held in splits:
         rows = rows_in_encoder_space(fit, layers, COMPONENTS)
         test = project(rows, held.layer(layers))
         for setting in settings:
-            predict = fit_plain(family, setting, rows.features.numpy(), rows.labels.numpy(), seed)
-            predictions[setting].append(predict(test))
-    scores = {s: unweighted_average_recall(truth, np.concatenate(parts)) for s, parts in predictions.items()}
-    best = max(scores, key=lambda setting: scores[setting])
-    return Choice(family, best, scores[best])
+            found[setting].append(fit_scores(family, setting, rows.features.numpy(), rows.labels.numpy(), seed)(test))
+    return min((chosen(family, s, np.concatenate(parts), truth) for s, parts in found.items()), key=_loss_of)
+
+
+def chosen(family: Family, setting: float, inner_scores: np.ndarray, labels: np.ndarray) -> Choice:
+    """A classifier with how it did: log probabilities float (inner held rows, classes) against labels int (rows,)."""
+    loss, temperature = balanced_loss(labels, inner_scores)
+    uar = unweighted_average_recall(labels, inner_scores.argmax(1))
+    return Choice(family, setting, uar, loss, temperature, inner_scores)
+
+
+def _loss_of(choice: Choice) -> float:
+    return choice.inner_loss
 
 
 @dataclass(frozen=True)
 class TunedPlain:
-    """The three plain classifiers of a set of training rows, each tuned inside; `best` by inner UAR."""
+    """The three plain classifiers of a set of training rows, each tuned inside; `best` by inner loss."""
 
     layers: tuple[int, ...]
     choices: list[Choice]
@@ -177,19 +215,27 @@ class TunedPlain:
 
     @property
     def best(self) -> Choice:
-        """The choice with the best inner UAR."""
-        return max(self.choices, key=lambda choice: choice.inner_uar)
+        """The choice with the least inner loss."""
+        return min(self.choices, key=_loss_of)
 
     def predict(self, test: FeatureTable, seed: int) -> dict[str, np.ndarray]:
-        """Predicted labels int (rows,) of every family, and of the best one under `BEST`."""
-        features, test_features = self.rows.features.numpy(), project(self.rows, test.layer(self.layers))
-        found = {
-            FAMILY_NAMES[c.family]: fit_plain(c.family, c.setting, features, self.rows.labels.numpy(), seed)(
-                test_features
-            )
+        """Predicted labels int (rows,), see `named`."""
+        return self.named(self.scores(test, seed))
+
+    def named(self, scores: Mapping[Family, np.ndarray]) -> dict[str, np.ndarray]:
+        """Predicted labels int (rows,) of every family, of the best one under `BEST`, and of their `MEAN`."""
+        found = {FAMILY_NAMES[family]: scored.argmax(1) for family, scored in scores.items()}
+        mean = np.sum(list(scores.values()), axis=0).argmax(1)
+        return found | {BEST: found[FAMILY_NAMES[self.best.family]]} | ({MEAN: mean} if len(scores) > 1 else {})
+
+    def scores(self, test: FeatureTable, seed: int) -> dict[Family, np.ndarray]:
+        """Log probabilities float (rows, classes) of every family, at the temperature that was best inside."""
+        features, labels = self.rows.features.numpy(), self.rows.labels.numpy()
+        rows = project(self.rows, test.layer(self.layers))
+        return {
+            c.family: tempered(fit_scores(c.family, c.setting, features, labels, seed)(rows), c.temperature)
             for c in self.choices
         }
-        return found | {BEST: found[FAMILY_NAMES[self.best.family]]}
 
 
 def save_head(

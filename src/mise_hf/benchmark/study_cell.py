@@ -4,22 +4,25 @@ The plain classifiers choose encoder layers, family and setting. An augmentation
 setting that were chosen, and chooses its ratio of synthetic to real rows, down to none (`mise_hf.benchmark.ratio`). In
 the inner folds every recipe is made anew, trained ones with a quarter of the steps. The aligned space has an LDA of its
 own, its shrinkage chosen inside as well; its methods fall back on the best plain classifier where they do not show a
-gain over it inside, so that no method can lose much to it.
+gain over it inside, so that no method can lose much to it. Generators whose moments are re-estimated
+(`mise_hf.benchmark.re_estimated`) have a head of their own, alone and beside the best plain classifier.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mise_hf.benchmark import recipes
+from mise_hf.benchmark.adapted import WITH_PLAIN, measure_adapted, plain_scores, run_adapted
 from mise_hf.benchmark.folds import require_unseen
 from mise_hf.benchmark.measures import SyntheticMeasures, measure_real, measure_synthetic
 from mise_hf.benchmark.place import Draw, Place, Recipe, aligned_place, encoder_place
-from mise_hf.benchmark.plain import BEST, SETTINGS, Choice, TunedPlain, fit_plain, inner_splits, tune_plain
-from mise_hf.benchmark.ratio import augmented, best_above, inner_uars, pooled, predictions_by_ratio, wanted_rows
+from mise_hf.benchmark.plain import BEST, SETTINGS, Choice, TunedPlain, chosen, fit_scores, inner_splits, tune_plain
+from mise_hf.benchmark.ratio import augmented, best_above, inner_uars, pooled, scores_by_ratio, wanted_rows
+from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator, remaker
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.benchmark.weighted import CLASS_WEIGHTS, FOCAL, class_weights, focal_loss
 from mise_hf.features import FeatureTable
@@ -36,7 +39,7 @@ MEASURED_ROWS_OF_A_CLASS = 60
 
 def method_names(table: FeatureTable) -> tuple[str, ...]:
     """The methods beside the plain classifiers that can be run on these features, here."""
-    return (*WEIGHTED, *recipes.offered_for(table))
+    return (*WEIGHTED, *RE_ESTIMATED, *recipes.offered_for(table))
 
 
 @dataclass
@@ -60,7 +63,7 @@ class _Inside:
 
     @cached_property
     def unaugmented(self) -> np.ndarray:
-        """Inner predictions of the head without augmentation."""
+        """Inner log probabilities of the head without augmentation."""
         return np.concatenate([_fit(self.head, place) for place in self.splits])
 
 
@@ -102,7 +105,8 @@ def run_study_cell(
         raise ValueError(f"the methods {unknown} are unknown here; wanted some of {list(known)}")
     wanted = [name for name in known if not methods or name in methods]
     plain = tune_plain(train, seed, development)
-    cell = StudyCell(plain.predict(test, seed))
+    scores = plain.scores(test, seed)
+    cell = StudyCell(plain.named(scores))
     cell.choices = {
         "layers": list(plain.layers),
         "family": plain.best.family,
@@ -118,13 +122,22 @@ def run_study_cell(
             places = (inside.splits, inside.labels, inside.final)
             found = focal_loss(*places, seed=seed) if name == FOCAL else class_weights(*places, plain, cell.predictions)
             cell.predictions[name], cell.choices["methods"][name] = found.predictions, found.choice
+    beside = plain_scores(plain, scores[plain.best.family], train, development)
+    for name in [name for name in RE_ESTIMATED if name in wanted]:
+        generator = own_generator(name, train, licence=licence, seed=seed, steps=steps)
+        remake = remaker(licence=licence, seed=seed)
+        adapted = run_adapted(generator, train, test, beside, seed=seed, development=development, remake=remake)
+        cell.predictions |= {name: adapted.alone, name + WITH_PLAIN: adapted.beside}
+        cell.choices["methods"][name] = {**asdict(adapted.transfer.settings), "weight": adapted.weight}
+        if measure:
+            cell.measures[name] = measure_adapted(adapted.rows, test, seed)
     offered = {name: recipe for name, recipe in recipes.ENCODER.items() if name in wanted} | dict(planted or {})
     if offered:
         _augmentations(cell, offered, inside, inside.unaugmented, test if measure else None)
     aligned = {name: recipe for name, recipe in recipes.ALIGNED.items() if name in wanted}
     if aligned:
         space = _aligned(splits, train, test, licence, seed, steps)
-        cell.predictions[ALIGNED_PLAIN] = _fit(space.head, space.final)
+        cell.predictions[ALIGNED_PLAIN] = _fit(space.head, space.final).argmax(1)
         cell.choices["methods"][ALIGNED_PLAIN] = {"setting": space.head.setting, "inner_uar": space.head.inner_uar}
         _augmentations(cell, aligned, space, inside.unaugmented, test if measure else None)
     return cell
@@ -158,14 +171,12 @@ def _aligned(
     few = max(1, steps // INNER_STEPS)
     places = [aligned_place(fit, held, steps=few, **made) for fit, held in splits]
     labels, speakers = _truth(splits)
-    found = {
-        setting: np.concatenate([_fit(Choice("lda", setting, float("nan")), place) for place in places])
+    offered = [
+        chosen("lda", setting, np.concatenate([_fit(Choice("lda", setting), place) for place in places]), labels)
         for setting in SETTINGS["lda"]
-    }
-    scores = inner_uars(found, labels)
-    best = max(scores, key=lambda setting: scores[setting])
+    ]
     final = aligned_place(train, test, steps=steps, **made)
-    return _Inside(places, final, Choice("lda", best, scores[best]), labels, speakers)
+    return _Inside(places, final, min(offered, key=lambda choice: choice.inner_loss), labels, speakers)
 
 
 def _truth(splits: Sequence[tuple[FeatureTable, FeatureTable]]) -> tuple[np.ndarray, np.ndarray]:
@@ -177,8 +188,8 @@ def _truth(splits: Sequence[tuple[FeatureTable, FeatureTable]]) -> tuple[np.ndar
 
 
 def _fit(head: Choice, place: Place) -> np.ndarray:
-    """Predictions of the place's held rows by the head fitted on its real rows."""
-    return fit_plain(head.family, head.setting, place.features, place.table.labels, place.seed)(place.held)
+    """Log probabilities of the place's held rows by the head fitted on its real rows."""
+    return fit_scores(head.family, head.setting, place.features, place.table.labels, place.seed)(place.held)
 
 
 def _augmentations(
@@ -196,27 +207,26 @@ def _augmentations(
         measured = [name for name in offered if name in recipes.MEASURED]
         cell.measures["real rows" + ("" if aligned else " in the encoder space")] = measure_real(measures)
     for name, recipe in offered.items():
-        candidates = pooled(
-            [predictions_by_ratio(inside.head, place, recipe(place), place.seed) for place in inside.splits]
-        )
+        candidates = pooled([scores_by_ratio(inside.head, place, recipe(place), place.seed) for place in inside.splits])
         if aligned:
             candidates = {0.0: inside.unaugmented} | candidates
-        chosen = best_above(candidates, baseline, inside.labels, inside.speakers)
-        uars = {"best plain": unweighted_average_recall(inside.labels, baseline)} | {
-            f"{ratio:g}": uar for ratio, uar in inner_uars(candidates, inside.labels).items()
+        ratio = best_above(candidates, baseline, inside.labels, inside.speakers)
+        uars = {"best plain": unweighted_average_recall(inside.labels, baseline.argmax(1))} | {
+            f"{tried:g}": uar for tried, uar in inner_uars(candidates, inside.labels).items()
         }
         cell.choices["methods"][name] = {
-            "ratio": chosen or 0.0,
-            "space": "aligned" if aligned and chosen is not None else "encoder",
+            "ratio": ratio or 0.0,
+            "space": "aligned" if aligned and ratio is not None else "encoder",
             "inner_uar": uars,
         }
         cell.predictions[name] = cell.predictions[BEST]
-        if chosen == 0:
+        if ratio == 0:
             cell.predictions[name] = cell.predictions[ALIGNED_PLAIN]
-        draw: Draw | None = recipe(final) if chosen or name in measured else None
-        if chosen and draw is not None:
-            emotions = wanted_rows(len(final.table), classes, float(chosen))
-            cell.predictions[name] = augmented(inside.head, final, draw(emotions, final.seed), emotions, final.seed)
+        draw: Draw | None = recipe(final) if ratio or name in measured else None
+        if ratio and draw is not None:
+            emotions = wanted_rows(len(final.table), classes, float(ratio))
+            scores = augmented(inside.head, final, draw(emotions, final.seed), emotions, final.seed)
+            cell.predictions[name] = scores.argmax(1)
         if name in measured and draw is not None:
             cell.measures[name] = _measure(measures, draw, classes)
 

@@ -12,10 +12,11 @@ import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+from mise_hf.benchmark.adapted import adapted_rows
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers
-from mise_hf.benchmark.foreign import ForeignResult, adapted_rows
+from mise_hf.benchmark.foreign import ForeignResult
 from mise_hf.benchmark.plain import BEST, COMPONENTS, TunedPlain, fit_lda, inner_splits, project, tune_plain
-from mise_hf.benchmark.sharing import shared_arguments, start_shared, train_shared
+from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator, remaker
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -23,7 +24,6 @@ from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer
 
 SELF_TRAINED = "LDA, self-trained on unlabelled clips"
-OWN, OWN_GAUSSIAN = "MISE, re-estimated", "class Gaussian, re-estimated"
 WITH_UNLABELLED = " + unlabelled clips"
 # Probability from which a prediction becomes a label, in self-training; chosen inside with the shrinkage.
 THRESHOLDS = (0.8, 0.95, 0.999)
@@ -64,16 +64,14 @@ def run_unlabelled_cell(
     result.predictions |= plain.predict(test, seed)
     result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
     _self_trained(result, plain, train, unlabelled, test)
-    arguments = shared_arguments(train.audio_layers, seed=seed, steps=steps)
-    own = {
-        OWN_GAUSSIAN: start_shared(train, arguments, licence=licence),
-        OWN: train_shared(train, arguments, licence=licence),
-    }
+    own = {name: own_generator(name, train, licence=licence, seed=seed, steps=steps) for name in RE_ESTIMATED}
+    remake = remaker(licence=licence, seed=seed)
     for name, generator in {**own, **generators}.items():
         for suffix, more in (("", None), (WITH_UNLABELLED, unlabelled)):
-            transfer = fit_transfer(generator, train, unlabelled=more, own=name in own, seed=seed)
+            again = remake if name in own else None
+            transfer = fit_transfer(generator, train, unlabelled=more, remake=again, seed=seed)
             rows = adapted_rows(adapt(generator, transfer), test, seed)
-            result.predictions[name + suffix] = rows.predict()
+            result.predictions[name + suffix] = rows.scores().argmax(1)
             settings, how = transfer.settings, transfer.unlabelled
             result.choices[name + suffix] = [settings.trust, settings.source_share, settings.shrinkage, how.weight]
     return result

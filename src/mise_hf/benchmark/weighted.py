@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mise_hf.benchmark.place import Place
-from mise_hf.benchmark.plain import FAMILY_NAMES, SETTINGS, Family, Predict, TunedPlain
+from mise_hf.benchmark.plain import FAMILY_NAMES, SETTINGS, Predict, TunedPlain, chosen, log_probabilities
 from mise_hf.benchmark.statistics import unweighted_average_recall
+from mise_hf.transfer.choice import balanced_loss
 
 CLASS_WEIGHTS, FOCAL = "class weights", "focal loss"
 # (width of the hidden layer, 0 for a linear head; exponent gamma)
@@ -44,37 +45,44 @@ def class_weights(
         plain: the tuned plain classifiers, of which logistic regression (weights) and MLP (rows drawn) are balanced.
         predictions: theirs on the test, by family name.
     """
-    scores: dict[tuple[Family, float], float] = {}
+    offered = [choice for choice in plain.choices if choice.family != "lda"]
     for setting in SETTINGS["lda"]:
-        found = np.concatenate([_equal_lda(place, setting)(place.held) for place in insides])
-        scores["lda", setting] = unweighted_average_recall(labels, found)
-    for choice in plain.choices:
-        if choice.family != "lda":
-            scores[choice.family, choice.setting] = choice.inner_uar
-    family, setting = max(scores, key=lambda key: scores[key])
-    found = predictions[FAMILY_NAMES[family]] if family != "lda" else _equal_lda(final, setting)(final.held)
-    return Weighted(found, {"family": family, "setting": setting, "inner_uar": scores[family, setting]})
+        scores = np.concatenate([_equal_lda(place, setting)(place.held) for place in insides])
+        offered.append(chosen("lda", setting, scores, labels))
+    best = min(offered, key=lambda choice: choice.inner_loss)
+    if best.family == "lda":
+        found = _equal_lda(final, best.setting)(final.held).argmax(1)
+    else:
+        found = predictions[FAMILY_NAMES[best.family]]
+    return Weighted(found, {"family": best.family, "setting": best.setting, "inner_uar": best.inner_uar})
 
 
 def focal_loss(insides: Sequence[Place], labels: np.ndarray, final: Place, *, seed: int) -> Weighted:
     """A linear or MLP head under the class-weighted focal loss; arguments as in `class_weights`."""
-    scores = {}
+    losses, uars = {}, {}
     for setting in FOCAL_SETTINGS:
-        found = np.concatenate([fit_focal(place, *setting, seed=seed)(place.held) for place in insides])
-        scores[setting] = unweighted_average_recall(labels, found)
-    width, gamma = best = max(scores, key=lambda key: scores[key])
-    chosen = {"head": "mlp" if width else "linear", "gamma": gamma, "inner_uar": scores[best]}
-    return Weighted(fit_focal(final, width, gamma, seed=seed)(final.held), chosen)
+        scores = np.concatenate([fit_focal(place, *setting, seed=seed)(place.held) for place in insides])
+        losses[setting] = balanced_loss(labels, scores)[0]
+        uars[setting] = unweighted_average_recall(labels, scores.argmax(1))
+    width, gamma = best = min(losses, key=lambda key: losses[key])
+    choice = {"head": "mlp" if width else "linear", "gamma": gamma, "inner_uar": uars[best]}
+    return Weighted(fit_focal(final, width, gamma, seed=seed)(final.held).argmax(1), choice)
 
 
 def _equal_lda(place: Place, shrinkage: float) -> Predict:
+    """Features -> log probabilities."""
     classes = len(np.unique(place.table.labels))
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=np.full(classes, 1 / classes))
-    return model.fit(place.features, place.table.labels).predict
+    model.fit(place.features, place.table.labels)
+    return lambda rows: log_probabilities(model, rows)
 
 
 def fit_focal(place: Place, width: int, gamma: float, *, seed: int) -> Predict:
-    """-(1 - p)^gamma log p of the true class (Lin et al., 2017, equation 4), classes weighted to count alike."""
+    """-(1 - p)^gamma log p of the true class (Lin et al., 2017, equation 4), classes weighted to count alike.
+
+    Returns:
+        Features -> log probabilities float (rows, classes).
+    """
     rows, labels = torch.from_numpy(place.features), torch.from_numpy(place.table.labels)
     unit = float(rows.std(0).mean())
     classes = len(place.table.label_names)
@@ -95,6 +103,6 @@ def fit_focal(place: Place, width: int, gamma: float, *, seed: int) -> Predict:
 
     @torch.no_grad()
     def predict(new: np.ndarray) -> np.ndarray:
-        return model(torch.as_tensor(new, dtype=torch.float32) / unit).argmax(1).numpy()
+        return model(torch.as_tensor(new, dtype=torch.float32) / unit).log_softmax(1).numpy()
 
     return predict

@@ -47,7 +47,7 @@ FOLDS, STEPS = 5, 500
 # Encoder layers that are pooled, evenly spread: the last is seldom the best, and each costs a tuning.
 MOST_LAYERS = 6
 # Where the training speakers are too few to choose anything by leaving some of them out.
-UNTUNED = Choice("lda", 0.5, float("nan"))
+UNTUNED = Choice("lda", 0.5)
 GAUSSIAN, GENERATOR, REAL = "class Gaussian", "MISE in the encoder space", "real rows"
 PREPARED, FEATURES, RESULTS = "prepared", "features", "results.json"
 OUTPUTS = (PREPARED, FEATURES, "generator", "ser", "predictions.parquet", RESULTS, "report.html")

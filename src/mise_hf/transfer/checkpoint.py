@@ -5,7 +5,7 @@ in.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +19,15 @@ from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
 from mise_hf.transfer.adaptation import Posterior, Prior, Settings, log_posterior, without_means
-from mise_hf.transfer.choice import UNLABELLED_GRID, Labelled, choose_settings, choose_unlabelled
+from mise_hf.transfer.choice import (
+    UNLABELLED_GRID,
+    Believed,
+    Inside,
+    Labelled,
+    choose_settings,
+    choose_unlabelled,
+    placed_folds,
+)
 from mise_hf.transfer.space import features_in, target_space
 from mise_hf.transfer.unlabelled import Unlabelled, posterior_with_unlabelled
 
@@ -33,7 +41,7 @@ class Transfer:
 
     Attributes:
         posterior: of the target, in the generator's space.
-        settings: as chosen.
+        inside: the settings as chosen, and what they said of left-out speakers.
         space: takes the target's states in.
         names: the target's emotions.
         prior: what the generator says.
@@ -42,12 +50,17 @@ class Transfer:
     """
 
     posterior: Posterior
-    settings: Settings
+    inside: Inside
     space: MiseFeatureSpace
     names: tuple[str, ...]
     prior: Prior
     unlabelled: Unlabelled
     heard: list[dict]
+
+    @property
+    def settings(self) -> Settings:
+        """As chosen."""
+        return self.inside.settings
 
     def log_posterior(self, table: FeatureTable, layers: tuple[int, ...]) -> np.ndarray:
         """Log probability of each of the target's emotions, float (rows, classes), nats."""
@@ -91,19 +104,20 @@ def fit_transfer(
     *,
     label_map: Mapping[str, str] | None = None,
     unlabelled: FeatureTable | None = None,
-    own: bool = False,
+    remake: Callable[[FeatureTable], MiseGenerator] | None = None,
     seed: int,
 ) -> Transfer:
     """Fit the transfer to a target's training rows; settings are chosen by leaving out groups of its speakers.
 
     Args:
-        generator: in the encoder space; of another corpus, or see `own`.
+        generator: in the encoder space; of another corpus, or see `remake`.
         table: training rows of the target; never a row that is tested on.
         label_map: as in `prior_of`.
         unlabelled: more of the target's rows, whose labels are not looked at; never a row that is tested on. How much
             they count, down to nothing, is chosen with the settings.
-        own: the generator was trained on these very rows. Its means would count them twice and are no prior then; for
-            `unlabelled`.
+        remake: for a generator that was made of these very rows: makes one like it of a part of them. Settings are
+            chosen with generators that have not heard the left-out speakers, and its means are no prior, since they
+            would count the rows twice.
         seed: of the prior's samples.
 
     Raises:
@@ -117,21 +131,28 @@ def fit_transfer(
         if features is not None:
             theirs = config.feature_fingerprint or {}
             require_same(features.fingerprint, theirs, AUDIO_PARTS, our_name=name, their_name="generator")
-    placed, names = prior_of(generator, label_map, seed=seed), tuple(table.label_names)
-    prior = without_means(placed) if own else placed
+    names = tuple(table.label_names)
+
+    def believed(model: MiseGenerator) -> Believed:
+        placed = prior_of(model, label_map, seed=seed)
+        return model, placed, placed if remake is None else without_means(placed)
+
+    whole = believed(generator)
+    _, placed, prior = whole
     rows = Labelled(table.layer(config.state_layers), table.labels, table.speakers, names)
-    settings = choose_settings(generator, placed, prior, rows)
+    folds = placed_folds(rows, lambda fit: whole if remake is None else believed(remake(table.select(fit))))
+    inside = choose_settings(folds, rows)
     space = target_space(generator, placed, rows.states, rows.labels, names)
     rest = table.select([]) if unlabelled is None else unlabelled
     more, how = rest.layer(config.state_layers), UNLABELLED_GRID[0]
     if len(rest):
-        how = choose_unlabelled(generator, placed, prior, rows, settings, more, rest.speakers)
+        how = choose_unlabelled(folds, rows, inside.settings, more, rest.speakers)
     posterior = posterior_with_unlabelled(
-        prior, features_in(space, rows.states), rows.labels, names, settings, features_in(space, more), how
+        prior, features_in(space, rows.states), rows.labels, names, inside.settings, features_in(space, more), how
     )
-    new = [part for part in (table.select([]) if own else table, rest) if len(part)]
+    new = [part for part in (table.select([]) if remake else table, rest) if len(part)]
     heard = [corpus for part in new for corpus in training_corpora(part, UNSTATED)]
-    return Transfer(posterior, settings, space, names, placed, how, heard)
+    return Transfer(posterior, inside, space, names, placed, how, heard)
 
 
 def adapt(generator: MiseGenerator, transfer: Transfer) -> MiseGenerator:

@@ -1,6 +1,6 @@
 """The settings of a transfer, chosen by leaving out groups of the target's training speakers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 from typing import TypeVar
@@ -29,6 +29,8 @@ INNER_FOLDS = 4
 TEMPERATURES = np.geomspace(0.1, 3, 12)
 
 Key = TypeVar("Key", Settings, Unlabelled)
+# Generator, the prior by which states are placed in its space, and the prior that is moved.
+Believed = tuple[MiseGenerator, Prior, Prior]
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,19 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class _Fold:
-    """An inner fold in the generator's space: float64 (rows, dim) and labels of the fit, row numbers of the held."""
+class Fold:
+    """An inner fold in a generator's space.
 
+    Attributes:
+        prior: that is moved.
+        space: that takes states in, placed by the fit alone.
+        features: float64 (rows, dim) of the fit.
+        labels: int (rows,) of the fit.
+        held: row numbers of the left-out speakers.
+        held_features: float64 (held rows, dim).
+    """
+
+    prior: Prior
     space: MiseFeatureSpace
     features: np.ndarray
     labels: np.ndarray
@@ -61,81 +73,101 @@ class _Fold:
     held_features: np.ndarray
 
 
-def _placed_folds(generator: MiseGenerator, placed: Prior, rows: Labelled) -> Iterator[_Fold]:
-    """The inner folds, each placed by its fit alone."""
+@dataclass(frozen=True)
+class Inside:
+    """The chosen settings, and how they did: row numbers of left-out speakers and log_posterior (rows, classes)."""
+
+    settings: Settings
+    held: np.ndarray
+    log_posterior: np.ndarray
+
+
+def placed_folds(rows: Labelled, believed: Callable[[np.ndarray], Believed]) -> list[Fold]:
+    """The inner folds.
+
+    Args:
+        rows: of the target.
+        believed: row numbers of a fit -> the generator whose space it is, the prior by which states are placed in it,
+            and the prior that is moved. Of a generator of another corpus these are always the same; one that is made of
+            the target's rows has to be made of the fit's alone.
+    """
+    folds = []
     for fit, held in rows.inner_folds():
         labels = rows.labels[fit]
+        generator, placed, prior = believed(fit)
         space = target_space(generator, placed, rows.states[fit], labels, rows.names)
-        yield _Fold(space, features_in(space, rows.states[fit]), labels, held, features_in(space, rows.states[held]))
+        inside, outside = features_in(space, rows.states[fit]), features_in(space, rows.states[held])
+        folds.append(Fold(prior, space, inside, labels, held, outside))
+    return folds
 
 
-def choose_settings(generator: MiseGenerator, placed: Prior, prior: Prior, rows: Labelled) -> Settings:
+def choose_settings(folds: Sequence[Fold], rows: Labelled) -> Inside:
     """The settings with the best class-balanced log probability of left-out speakers' rows.
 
     Not UAR: of forty rows it takes so few values that it chooses by chance.
-
-    Args:
-        generator: whose space it is.
-        placed: prior by which the target's states are placed in it.
-        prior: that is moved.
-        rows: of the target.
     """
+    if not folds:
+        return Inside(FALLBACK, np.empty(0, dtype=np.int64), np.empty((0, len(rows.names))))
     found: dict[Settings, list[np.ndarray]] = {settings: [] for settings in GRID}
-    truth = []
-    for fold in _placed_folds(generator, placed, rows):
-        truth.append(rows.labels[fold.held])
+    for fold in folds:
         for trust, group in groupby(GRID, key=lambda settings: settings.trust):
-            means = posterior_means(prior, fold.features, fold.labels, rows.names, trust)
+            means = posterior_means(fold.prior, fold.features, fold.labels, rows.names, trust)
             residual = fold.features - means[fold.labels]
             covariance = residual.T @ residual / len(residual)
             for settings in group:
-                posterior = Posterior(means, posterior_covariance(prior, covariance, settings))
+                posterior = Posterior(means, posterior_covariance(fold.prior, covariance, settings))
                 found[settings].append(log_posterior(posterior, fold.held_features))
-    return _best(found, truth, FALLBACK)
+    best = _best(found, folds, rows)
+    return Inside(best, np.concatenate([fold.held for fold in folds]), np.concatenate(found[best]))
 
 
 def choose_unlabelled(
-    generator: MiseGenerator,
-    placed: Prior,
-    prior: Prior,
-    rows: Labelled,
-    settings: Settings,
-    states: np.ndarray,
-    speakers: np.ndarray,
+    folds: Sequence[Fold], rows: Labelled, settings: Settings, states: np.ndarray, speakers: np.ndarray
 ) -> Unlabelled:
     """How rows without a label count, by the same measure; a left-out speaker's own are left out with him.
 
     Args:
-        generator, placed, prior, rows: as in `choose_settings`.
+        folds, rows: as in `choose_settings`.
         settings: chosen.
         states: float32 (unlabelled rows, state size).
         speakers: str (unlabelled rows,), "" where unknown.
     """
+    if not folds:
+        return UNLABELLED_GRID[0]
     found: dict[Unlabelled, list[np.ndarray]] = {how: [] for how in UNLABELLED_GRID}
-    truth = []
-    for fold in _placed_folds(generator, placed, rows):
+    for fold in folds:
         others = features_in(fold.space, states[~np.isin(speakers, rows.speakers[fold.held])])
-        truth.append(rows.labels[fold.held])
         for how in UNLABELLED_GRID:
-            posterior = posterior_with_unlabelled(prior, fold.features, fold.labels, rows.names, settings, others, how)
+            posterior = posterior_with_unlabelled(
+                fold.prior, fold.features, fold.labels, rows.names, settings, others, how
+            )
             found[how].append(log_posterior(posterior, fold.held_features))
-    return _best(found, truth, UNLABELLED_GRID[0])
+    return _best(found, folds, rows)
 
 
-def _best(found: Mapping[Key, list[np.ndarray]], truth: list[np.ndarray], fallback: Key) -> Key:
-    """The key of the least loss over all folds; `fallback` where there was none."""
-    if not truth:
-        return fallback
-    answers = np.concatenate(truth)
-    return min(found, key=lambda key: _loss(answers, np.concatenate(found[key])))
+def _best(found: Mapping[Key, list[np.ndarray]], folds: Sequence[Fold], rows: Labelled) -> Key:
+    """The key of the least loss over all folds."""
+    answers = rows.labels[np.concatenate([fold.held for fold in folds])]
+    return min(found, key=lambda key: balanced_loss(answers, np.concatenate(found[key]))[0])
 
 
-def _loss(labels: np.ndarray, log_probabilities: np.ndarray) -> float:
-    """Class-balanced negative log probability at the best temperature, nats."""
-    losses = []
-    for temperature in TEMPERATURES:
-        scores = temperature * log_probabilities
-        scores = scores - scores.max(1, keepdims=True)
-        right = scores[np.arange(len(labels)), labels] - np.log(np.exp(scores).sum(1))
-        losses.append(-np.mean([right[labels == label].mean() for label in np.unique(labels)]))
-    return float(min(losses))
+def balanced_loss(labels: np.ndarray, log_probabilities: np.ndarray) -> tuple[float, float]:
+    """Class-balanced negative log probability at the best temperature, nats, and that temperature.
+
+    Args:
+        labels: int (rows,).
+        log_probabilities: float (rows, classes), up to a constant a row.
+    """
+    return min((_loss_at(labels, log_probabilities, temperature), float(temperature)) for temperature in TEMPERATURES)
+
+
+def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Log probabilities float (rows, classes) times the temperature, made to sum to one in each row."""
+    scores = temperature * log_probabilities
+    scores = scores - scores.max(1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+
+
+def _loss_at(labels: np.ndarray, log_probabilities: np.ndarray, temperature: float) -> float:
+    right = tempered(log_probabilities, temperature)[np.arange(len(labels)), labels]
+    return float(-np.mean([right[labels == label].mean() for label in np.unique(labels)]))
