@@ -1,5 +1,6 @@
 """A generator of one corpus, adapted to a few rows of another that lies elsewhere and scatters otherwise."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -250,6 +251,20 @@ def test_a_generators_own_rows_are_no_prior_for_themselves(source):
     assert np.abs(own.posterior.means).max() > 0.1 and np.ptp(own.prior.means, axis=0).max() > 0.1
     heard = adapt(source, own).config.training_corpora
     assert [(entry["name"], entry["utterances"]) for entry in heard] == [("source", len(table))]
+
+
+def test_a_generator_that_does_not_help_is_warned_of(source, tmp_path):
+    source.save_pretrained(tmp_path / "generator")
+    few, _ = few_and_many()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SyntheticFeatures.from_pretrained(tmp_path / "generator", target=few, seed=0)
+    # Enough rows of its own, whose emotions lie in directions that the generator's space does not have.
+    table = corpus("source", speakers=10, each=60)
+    blind = like_shared(2)(replace(table, audio_states=table.audio_states * np.eye(12, dtype="float32")[5]))
+    blind.save_pretrained(tmp_path / "blind")
+    with pytest.warns(UserWarning, match="may not help: on left-out speakers, LDA on the target's 480 rows alone"):
+        SyntheticFeatures.from_pretrained(tmp_path / "blind", target=corpus("target", speakers=8, each=60), seed=0)
 
 
 def test_settings_for_ones_own_rows_are_chosen_without_the_left_out_speakers():

@@ -20,6 +20,7 @@ from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.pretrained import EMODB_GENERATOR, load_generator
 from mise_hf.transfer import adapt, fit_transfer
+from mise_hf.transfer.alone import warn_of_no_gain
 
 Mode = Literal["replace", "append"]
 Balance = Literal["uniform", "inverse", "none"]
@@ -121,8 +122,9 @@ class SyntheticFeatures:
             name: Hub id or folder; by default the generator of EmoDB that the package carries.
             target: training rows of the corpus to augment, never a row that is tested on. The generator is adapted to
                 them (`mise_hf.transfer`): it then makes the target's emotions, in the space of `dataset`. None takes
-                the generator as it is. It is for few clips: with all of EmoDB's it cost about a point of UAR
-                (`benchmarks/results/`), and `mise-hf benchmark --pretrained` tells what it does for yours.
+                the generator as it is. It is for few clips: with all of EmoDB's or RAVDESS's it costs about a point of
+                UAR (`benchmarks/results/`). A warning tells where left-out speakers of the target are served as well
+                by its rows alone.
             label_map: the generator's name of an emotion -> the target's, where they differ.
             unlabelled: more rows of the target's training speakers, whose labels are not looked at; how much they
                 count, down to nothing, is chosen inside.
@@ -138,6 +140,8 @@ class SyntheticFeatures:
                 raise ValueError("label_map or unlabelled is given without target; wanted target too")
             return cls(generator, seed=seed, **options)
         transfer = fit_transfer(generator, target, label_map=label_map, unlabelled=unlabelled, seed=seed)
+        if unlabelled is None:
+            warn_of_no_gain(transfer, target, generator.config.state_layers, seed=seed)
         return cls(adapt(generator, transfer), fingerprint=target.fingerprint, seed=seed, **options)
 
     def dataset(self, table: FeatureTable) -> Dataset:
