@@ -91,6 +91,12 @@ def test_a_generator_that_does_not_say_whom_it_has_heard(folders, capsys):
     assert "rows_real" in capsys.readouterr().out
 
 
+def test_embedded_features_by_name(capsys):
+    words = ["--real", "emodb", "--speakers", "14,16", "--synthetic", "emodb", "--layer", "2", "--json"]
+    assert quality(*words) == 0
+    assert json.loads(capsys.readouterr().out)["rows_real"] == 140.0
+
+
 def test_the_aligned_space_needs_its_aligner(folders, capsys):
     folder, generator = folders
     made, real = generator(["elsewhere"], state_size=0), folder / "real"

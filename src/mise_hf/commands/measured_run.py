@@ -25,7 +25,7 @@ from mise_hf.benchmark.measures import (
     measure_real,
     measure_synthetic,
 )
-from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.features import FeatureTable, open_table
 from mise_hf.metrics.command import require_unheard
 from mise_hf.models.modeling_mise_aligner import MiseAligner
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -127,7 +127,7 @@ def read_run(folder: Path) -> RunOfGenerator:
         raise ValueError(f"{str(folder)!r} holds a {kind}; wanted a generator's run")
     trained_on = config.pop("data")
     arguments = GeneratorArguments(**config)
-    whole = load_embedded("emodb") if arguments.features == "emodb" else FeatureTable.from_folder(arguments.features)
+    whole = open_table(arguments.features)
     if not arguments.exclude_speakers:
         raise ValueError(
             f"{str(folder)!r} was trained on every speaker of {arguments.features!r}, so that none is left to measure "

@@ -3,8 +3,8 @@
 May import `mise_hf.models` and `mise_hf.corpora`, never training, augmentation, benchmark or report.
 """
 
-from mise_hf.features.embedded import load_embedded
+from mise_hf.features.embedded import load_embedded, open_table
 from mise_hf.features.fingerprint import require_same
 from mise_hf.features.table import FeatureTable
 
-__all__ = ["FeatureTable", "load_embedded", "require_same"]
+__all__ = ["FeatureTable", "load_embedded", "open_table", "require_same"]

@@ -6,6 +6,7 @@ the very code of `mise-hf prepare` and `mise-hf extract`.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from importlib.resources import as_file, files
@@ -35,6 +36,11 @@ def load_embedded(name: str = "emodb") -> FeatureTable:
         raise ValueError(f"no features called {name!r} come with the package; wanted one of {', '.join(EMBEDDED)}")
     with as_file(files("mise_hf") / "data" / name) as folder:
         return read_compact(folder)
+
+
+def open_table(name: str | os.PathLike[str]) -> FeatureTable:
+    """Features by the name of embedded ones, or by folder; errors as `FeatureTable.from_folder`."""
+    return load_embedded(str(name)) if name in EMBEDDED else FeatureTable.from_folder(name)
 
 
 def write_compact(table: FeatureTable, folder: Path) -> None:

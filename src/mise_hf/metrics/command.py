@@ -16,7 +16,7 @@ CLASS_COLUMNS = ("rows", "carried", "precision", "recall", "density", "coverage"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `mise-hf quality`."""
     parser.add_argument(
-        "--real", required=True, metavar="FEATURES", help="feature folder of real speech, unseen speakers"
+        "--real", required=True, metavar="FEATURES", help="real speech of unseen speakers: feature folder, or 'emodb'"
     )
     parser.add_argument(
         "--synthetic", required=True, metavar="FEATURES_OR_GENERATOR", help="feature folder, or generator"
@@ -40,9 +40,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: for folders that hold neither features nor a generator, or features that do not belong together.
     """
+    from mise_hf.features.embedded import EMBEDDED
+
     for flag in ("real", "synthetic"):
-        if not Path(getattr(args, flag)).is_dir():
-            raise ValueError(f"--{flag} is {getattr(args, flag)!r}, which is no folder; wanted features or a generator")
+        given = getattr(args, flag)
+        if given not in EMBEDDED and not Path(given).is_dir():
+            raise ValueError(f"--{flag} is {given!r}, which is no folder; wanted features or a generator")
     from mise_hf.metrics.mise_quality.quality import quality
 
     real, labels, speakers, synthetic, synthetic_labels = load(args)
@@ -70,9 +73,9 @@ def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray |
     Raises:
         ValueError: see `run`.
     """
-    from mise_hf.features import FeatureTable, require_same
+    from mise_hf.features import open_table, require_same
 
-    table = FeatureTable.from_folder(args.real)
+    table = open_table(args.real)
     if args.speakers is not None:
         table = of_speakers(table, [name.strip() for name in args.speakers.split(",")])
     labels = np.array(table.label_names)[table.labels]
@@ -82,7 +85,7 @@ def load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray |
         return real, labels, speakers, fake, fake_labels
     if args.aligner is not None:
         raise ValueError(f"--aligner goes with a generator, and {args.synthetic!r} holds features; leave it out")
-    other = FeatureTable.from_folder(args.synthetic)
+    other = open_table(args.synthetic)
     parts = ("audio_encoder", "pooling", "sampling_rate")
     require_same(table.fingerprint, other.fingerprint, parts, our_name="--real", their_name="--synthetic")
     layer = args.layer

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedModel
 
-from mise_hf.features import FeatureTable, load_embedded
+from mise_hf.features import FeatureTable, open_table
 from mise_hf.features.encoders import weights_sha256
 from mise_hf.features.provenance import heard_speakers
 from mise_hf.models.modeling_mise_aligner import MiseAligner
@@ -59,7 +59,7 @@ def load_table(name: str, exclude_speakers: list[str]) -> FeatureTable:
     Raises:
         ValueError: for a speaker that the corpus does not have, or fewer than two speakers left.
     """
-    table = load_embedded("emodb") if name == "emodb" else FeatureTable.from_folder(name)
+    table = open_table(name)
     absent = sorted(set(exclude_speakers) - set(table.speakers))
     if absent:
         raise ValueError(f"exclude_speakers has {absent}; wanted some of {sorted(set(map(str, table.speakers)))}")
