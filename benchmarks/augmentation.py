@@ -97,6 +97,8 @@ def run(name: str, study: Study, tables: dict[str, FeatureTable], args: argparse
         minority=study.minority,
         licence=LICENCES[study.target],
         unlabelled=study.unlabelled,
+        # The pages give the measures of transferred generators alone: the others' would cost most of the time.
+        measure=False,
     )
     frame, records = run_study(
         target, plan, args.out / name, generators=generators, controls=controls, workers=args.workers

@@ -33,6 +33,8 @@ from mise_hf.models.modeling_mise_generator import MiseGenerator
 Folds = Literal["speaker", "session", "official"]
 SPEAKER_FOLDS = 5
 SETTINGS, CELLS = "settings.json", "cells"
+# What inner folds choose by: cells that chose by something else have no place in the same table.
+CHOSEN_BY = "log loss"
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ def _claim(
         "generators": {name: _digest(*generator.state_dict().values()) for name, generator in generators.items()},
         "controls": [control.name for control in controls],
         "methods": [*methods, *planted],
+        "chosen_by": CHOSEN_BY,
     }
     said = json.loads(json.dumps(said))
     path = out / SETTINGS
@@ -212,6 +215,7 @@ def _claim(
             "standardise": "none",
             "measure": True,
             "unlabelled": False,
+            "chosen_by": "UAR",
             **json.loads(path.read_text(encoding="utf-8")),
         }
         other = sorted(key for key in {*said, *there} if said.get(key) != there.get(key))
