@@ -1,7 +1,8 @@
 """The tables of augmentation: a generator of one corpus in another, and in-corpus augmentation. Hours; resumable.
 
 `python benchmarks/augmentation.py --emodb FEATURES --ravdess FEATURES --out DIR [--only NAME ...]` with feature folders
-of `mise-hf extract --layers 1-4`. Writes `benchmarks/results/augmentation-NAME.md` for each study.
+of `mise-hf extract --layers 1-4`. Writes `benchmarks/results/augmentation-NAME.md` for each study; then
+`python benchmarks/targets.py --out DIR` makes one table of them.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="cells of the studies")
     parser.add_argument("--only", nargs="+", choices=tuple(STUDIES), default=tuple(STUDIES))
     parser.add_argument("--shares", nargs="+", type=float, help="these shares only")
-    parser.add_argument("--draws", type=int, default=2, help="draws of the training clips")
+    parser.add_argument("--draws", type=int, default=3, help="draws of the training clips")
     parser.add_argument("--generators", type=int, default=10, help="generator seeds for each MI weight")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()

@@ -16,8 +16,9 @@ from mise_hf.pretrained import load_generator
 from mise_hf.training.arguments import GeneratorArguments
 from mise_hf.training.generator import make_generator
 from mise_hf.training.rows import rows_in_encoder_space
-from mise_hf.transfer import adapt, fit_transfer, prior_of
+from mise_hf.transfer import adapt, checkpoint, fit_transfer, prior_of
 from mise_hf.transfer.adaptation import Prior, Settings, log_posterior, posterior_of
+from mise_hf.transfer.own import remade
 from mise_hf.transfer.unlabelled import Unlabelled, posterior_with_unlabelled
 
 NAMES = ("anger", "fear", "joy")
@@ -247,7 +248,7 @@ def test_unlabelled_clips_are_chosen_or_left_by_held_out_speakers(source):
 
 def test_a_generators_own_rows_are_no_prior_for_themselves(source):
     table = corpus("source", speakers=10, each=60)
-    own = fit_transfer(source, table, remake=like_shared(12), seed=0)
+    own = fit_transfer(source, table, seed=0)
     assert np.abs(own.posterior.means).max() > 0.1 and np.ptp(own.prior.means, axis=0).max() > 0.1
     heard = adapt(source, own).config.training_corpora
     assert [(entry["name"], entry["utterances"]) for entry in heard] == [("source", len(table))]
@@ -267,17 +268,29 @@ def test_a_generator_that_does_not_help_is_warned_of(source, tmp_path):
         SyntheticFeatures.from_pretrained(tmp_path / "blind", target=corpus("target", speakers=8, each=60), seed=0)
 
 
-def test_settings_for_ones_own_rows_are_chosen_without_the_left_out_speakers():
+def test_settings_for_ones_own_rows_are_chosen_without_the_left_out_speakers(monkeypatch):
     table = corpus("source", speakers=8, each=6)
     # More dimensions than rows: a generator that has heard a left-out speaker knows his rows by heart.
     noise = np.random.default_rng(0).normal(size=(len(table), 1, 200)).astype("float32")
     table = replace(table, audio_states=noise)
     generator = like_shared(200)(table)
-    inside = fit_transfer(generator, table, remake=like_shared(200), seed=0).inside
-    leaky = fit_transfer(generator, table, remake=lambda part: generator, seed=0).inside
+    inside = fit_transfer(generator, table, seed=0).inside
+    monkeypatch.setattr(checkpoint, "remade", lambda generator, part: generator)
+    leaky = fit_transfer(generator, table, seed=0).inside
     foretold, remembered = ((one.log_posterior.argmax(1) == table.labels[one.held]).mean() for one in (inside, leaky))
     assert sorted(inside.held) == list(range(len(table)))
     assert foretold < 0.55 < remembered
+
+
+def test_a_generator_is_made_again_of_other_rows():
+    table = corpus("source", speakers=8, each=30)
+    part = table.select(np.isin(table.speakers, ["source-0", "source-1", "source-2"]))
+    again, like = remade(like_shared(12)(table), part), like_shared(12)(part)
+    wanted = torch.arange(30) % 3
+    made, expected = (
+        one.generate(wanted, generator=torch.Generator().manual_seed(0)).features for one in (again, like)
+    )
+    assert torch.allclose(made, expected, atol=1e-5)
 
 
 def test_one_entry_a_corpus_and_licence():

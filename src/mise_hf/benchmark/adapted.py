@@ -4,7 +4,6 @@ Beside it, the two heads' log probabilities are mixed; how much the synthetic ro
 down to nothing. So few clips lean on the generator, and many on themselves.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,21 +108,19 @@ def run_adapted(
     *,
     seed: int,
     development: FeatureTable | None = None,
-    remake: Callable[[FeatureTable], MiseGenerator] | None = None,
 ) -> Adapted:
     """Adapt a generator to the training rows and test what it makes.
 
     Args:
-        generator: of another corpus, or see `remake`.
+        generator: of another corpus, or of these very rows; such a one knows no more than the plain classifier and
+            weighs at most as much.
         train: training rows of the target.
         test: rows of other speakers.
         plain: the classifier to stand beside.
         seed: of every draw.
         development: where `plain` has its inner rows from, if not from `train`.
-        remake: as in `mise_hf.transfer.fit_transfer`, for a generator of these very rows. Such a one knows no more than
-            the plain classifier and weighs at most as much.
     """
-    transfer = fit_transfer(generator, train, remake=remake, seed=seed)
+    transfer = fit_transfer(generator, train, seed=seed)
     rows = adapted_rows(adapt(generator, transfer), test, seed)
     scores = rows.scores()
     if plain.held is None:
@@ -136,7 +133,7 @@ def run_adapted(
     weight, temperature = 0.0, 1.0
     if len(labels):
         temperature = balanced_loss(labels, inner)[1]
-        offered = WEIGHTS if remake is None else tuple(weight for weight in WEIGHTS if weight <= 0.5)
+        offered = tuple(weight for weight in WEIGHTS if weight <= 0.5) if transfer.own else WEIGHTS
         weight = choose_weight(tempered(inner, temperature), theirs, labels, offered)
     mixed = weight * tempered(scores, temperature) + (1 - weight) * plain.test
     return Adapted(scores.argmax(1), mixed.argmax(1), weight, transfer, rows)

@@ -4,8 +4,6 @@ A generator of few rows believes its class means; here they are pulled together 
 mixed, with settings chosen by generators that have not heard the left-out speakers.
 """
 
-from collections.abc import Callable
-
 from mise_hf.benchmark.sharing import shared_arguments, start_shared, train_shared
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -18,8 +16,3 @@ def own_generator(name: str, train: FeatureTable, *, licence: str, seed: int, st
     """One of `RE_ESTIMATED`: a trained generator of all layers of the rows, or the Gaussian that it starts from."""
     arguments = shared_arguments(train.audio_layers, seed=seed, steps=steps)
     return (train_shared if name == OWN else start_shared)(train, arguments, licence=licence)
-
-
-def remaker(*, licence: str, seed: int) -> Callable[[FeatureTable], MiseGenerator]:
-    """For `mise_hf.transfer.fit_transfer`: the Gaussian start, whose moments are all that a transfer asks of one."""
-    return lambda part: own_generator(OWN_GAUSSIAN, part, licence=licence, seed=seed, steps=0)

@@ -22,7 +22,7 @@ from mise_hf.benchmark.measures import SyntheticMeasures, measure_real, measure_
 from mise_hf.benchmark.place import Draw, Place, Recipe, aligned_place, encoder_place
 from mise_hf.benchmark.plain import BEST, SETTINGS, Choice, TunedPlain, chosen, fit_scores, inner_splits, tune_plain
 from mise_hf.benchmark.ratio import augmented, best_above, inner_uars, pooled, scores_by_ratio, wanted_rows
-from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator, remaker
+from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.benchmark.weighted import CLASS_WEIGHTS, FOCAL, class_weights, focal_loss
 from mise_hf.features import FeatureTable
@@ -125,8 +125,7 @@ def run_study_cell(
     beside = plain_scores(plain, scores[plain.best.family], train, development)
     for name in [name for name in RE_ESTIMATED if name in wanted]:
         generator = own_generator(name, train, licence=licence, seed=seed, steps=steps)
-        remake = remaker(licence=licence, seed=seed)
-        adapted = run_adapted(generator, train, test, beside, seed=seed, development=development, remake=remake)
+        adapted = run_adapted(generator, train, test, beside, seed=seed, development=development)
         cell.predictions |= {name: adapted.alone, name + WITH_PLAIN: adapted.beside}
         cell.choices["methods"][name] = {**asdict(adapted.transfer.settings), "weight": adapted.weight}
         if measure:

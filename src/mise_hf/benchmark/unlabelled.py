@@ -16,7 +16,7 @@ from mise_hf.benchmark.adapted import adapted_rows
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers
 from mise_hf.benchmark.foreign import ForeignResult
 from mise_hf.benchmark.plain import BEST, COMPONENTS, TunedPlain, fit_lda, inner_splits, project, tune_plain
-from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator, remaker
+from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator
 from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -65,11 +65,9 @@ def run_unlabelled_cell(
     result.choices[BEST] = [list(plain.layers), plain.best.family, plain.best.setting]
     _self_trained(result, plain, train, unlabelled, test)
     own = {name: own_generator(name, train, licence=licence, seed=seed, steps=steps) for name in RE_ESTIMATED}
-    remake = remaker(licence=licence, seed=seed)
     for name, generator in {**own, **generators}.items():
         for suffix, more in (("", None), (WITH_UNLABELLED, unlabelled)):
-            again = remake if name in own else None
-            transfer = fit_transfer(generator, train, unlabelled=more, remake=again, seed=seed)
+            transfer = fit_transfer(generator, train, unlabelled=more, seed=seed)
             rows = adapted_rows(adapt(generator, transfer), test, seed)
             result.predictions[name + suffix] = rows.scores().argmax(1)
             settings, how = transfer.settings, transfer.unlabelled

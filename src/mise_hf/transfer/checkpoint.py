@@ -5,7 +5,7 @@ in.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +14,7 @@ import torch
 
 from mise_hf.features import FeatureTable
 from mise_hf.features.fingerprint import AUDIO_PARTS, require_same
-from mise_hf.features.provenance import UNSTATED, merged_corpora, training_corpora
+from mise_hf.features.provenance import UNSTATED, heard_speakers, merged_corpora, training_corpora
 from mise_hf.models.configuration_mise import MiseGeneratorConfig
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.models.space_mise import MiseFeatureSpace
@@ -28,6 +28,7 @@ from mise_hf.transfer.choice import (
     choose_unlabelled,
     placed_folds,
 )
+from mise_hf.transfer.own import remade
 from mise_hf.transfer.space import features_in, target_space
 from mise_hf.transfer.unlabelled import Unlabelled, posterior_with_unlabelled
 
@@ -47,6 +48,7 @@ class Transfer:
         prior: what the generator says.
         unlabelled: how rows without a label counted.
         heard: corpora and speakers of the rows, as a checkpoint lists them.
+        own: the generator was made of these very rows.
     """
 
     posterior: Posterior
@@ -56,6 +58,7 @@ class Transfer:
     prior: Prior
     unlabelled: Unlabelled
     heard: list[dict]
+    own: bool
 
     @property
     def settings(self) -> Settings:
@@ -104,20 +107,18 @@ def fit_transfer(
     *,
     label_map: Mapping[str, str] | None = None,
     unlabelled: FeatureTable | None = None,
-    remake: Callable[[FeatureTable], MiseGenerator] | None = None,
     seed: int,
 ) -> Transfer:
     """Fit the transfer to a target's training rows; settings are chosen by leaving out groups of its speakers.
 
     Args:
-        generator: in the encoder space; of another corpus, or see `remake`.
+        generator: in the encoder space; of another corpus, or of these very rows (it lists their speakers). Then
+            settings are chosen with generators like it that have not heard the left-out speakers, and its means are no
+            prior, since they would count the rows twice.
         table: training rows of the target; never a row that is tested on.
         label_map: as in `prior_of`.
         unlabelled: more of the target's rows, whose labels are not looked at; never a row that is tested on. How much
             they count, down to nothing, is chosen with the settings.
-        remake: for a generator that was made of these very rows: makes one like it of a part of them. Settings are
-            chosen with generators that have not heard the left-out speakers, and its means are no prior, since they
-            would count the rows twice.
         seed: of the prior's samples.
 
     Raises:
@@ -132,15 +133,19 @@ def fit_transfer(
             theirs = config.feature_fingerprint or {}
             require_same(features.fingerprint, theirs, AUDIO_PARTS, our_name=name, their_name="generator")
     names = tuple(table.label_names)
+    own = bool(heard_speakers(config.training_corpora or [], table.corpus, table.speakers))
+    placed = prior_of(generator, label_map, seed=seed)
+    prior = without_means(placed) if own else placed
 
-    def believed(model: MiseGenerator) -> Believed:
-        placed = prior_of(model, label_map, seed=seed)
-        return model, placed, placed if remake is None else without_means(placed)
+    def believed(fit: np.ndarray) -> Believed:
+        if not own:
+            return generator, placed, prior
+        again = remade(generator, table.select(fit))
+        theirs = prior_of(again, seed=seed)
+        return again, theirs, without_means(theirs)
 
-    whole = believed(generator)
-    _, placed, prior = whole
     rows = Labelled(table.layer(config.state_layers), table.labels, table.speakers, names)
-    folds = placed_folds(rows, lambda fit: whole if remake is None else believed(remake(table.select(fit))))
+    folds = placed_folds(rows, believed)
     inside = choose_settings(folds, rows)
     space = target_space(generator, placed, rows.states, rows.labels, names)
     rest = table.select([]) if unlabelled is None else unlabelled
@@ -150,9 +155,9 @@ def fit_transfer(
     posterior = posterior_with_unlabelled(
         prior, features_in(space, rows.states), rows.labels, names, inside.settings, features_in(space, more), how
     )
-    new = [part for part in (table.select([]) if remake else table, rest) if len(part)]
+    new = [part for part in (table.select([]) if own else table, rest) if len(part)]
     heard = [corpus for part in new for corpus in training_corpora(part, UNSTATED)]
-    return Transfer(posterior, inside, space, names, placed, how, heard)
+    return Transfer(posterior, inside, space, names, placed, how, heard, own)
 
 
 def adapt(generator: MiseGenerator, transfer: Transfer) -> MiseGenerator:
