@@ -268,6 +268,24 @@ def test_a_generator_that_does_not_help_is_warned_of(source, tmp_path):
         SyntheticFeatures.from_pretrained(tmp_path / "blind", target=corpus("target", speakers=8, each=60), seed=0)
 
 
+def test_two_speakers_with_a_clip_of_each_emotion_are_enough(source, tmp_path):
+    source.save_pretrained(tmp_path / "generator")
+    few = corpus("target", speakers=2, each=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = SyntheticFeatures.from_pretrained(tmp_path / "generator", target=few, seed=0)
+    assert len(made.dataset(few)) == 6
+
+
+def test_speakers_that_only_the_target_has_are_recorded_beside_those_heard():
+    table = corpus("source", speakers=8, each=30)
+    some = like_shared(12)(table.select(np.isin(table.speakers, ["source-0", "source-1"])))
+    transfer = fit_transfer(some, table, seed=0)
+    assert transfer.own
+    [entry] = adapt(some, transfer).config.training_corpora
+    assert entry["speakers"] == sorted(set(table.speakers)) and entry["utterances"] == len(table)
+
+
 def test_settings_for_ones_own_rows_are_chosen_without_the_left_out_speakers(monkeypatch):
     table = corpus("source", speakers=8, each=6)
     # More dimensions than rows: a generator that has heard a left-out speaker knows his rows by heart.

@@ -1,7 +1,7 @@
 import numpy as np
 
 from mise_hf.benchmark.mixed_lda import class_statistics, mixed_lda
-from mise_hf.benchmark.plain import fit_lda
+from mise_hf.benchmark.plain import fit_plain
 
 
 def test_is_the_classifier_of_the_rows_themselves():
@@ -17,6 +17,6 @@ def test_is_the_classifier_of_the_rows_themselves():
         np.concatenate([np.repeat(own, 4, axis=0), foreign]),
         np.concatenate([np.repeat(own_labels, 4), foreign_labels]),
     )
-    expected = fit_lda(rows, labels, 0.3)(unseen)
+    expected = fit_plain("lda", 0.3, rows, labels, 0)(unseen)
     assert len(set(expected)) == 3
     assert np.array_equal((unseen @ weights.T + offsets).argmax(1), expected)

@@ -119,7 +119,13 @@ def run_adapted(
         plain: the classifier to stand beside.
         seed: of every draw.
         development: where `plain` has its inner rows from, if not from `train`.
+
+    Raises:
+        ValueError: for development rows with a `plain` that was not chosen on such, or none with one that was.
     """
+    if (plain.held is None) != (development is not None):
+        inside = "development rows" if plain.held is None else "rows of inner folds"
+        raise ValueError(f"plain was chosen on {inside} and development is {development is not None}; wanted the same")
     transfer = fit_transfer(generator, train, seed=seed)
     rows = adapted_rows(adapt(generator, transfer), test, seed)
     scores = rows.scores()
@@ -133,7 +139,7 @@ def run_adapted(
     weight, temperature = 0.0, 1.0
     if len(labels):
         temperature = balanced_loss(labels, inner)[1]
-        offered = tuple(weight for weight in WEIGHTS if weight <= 0.5) if transfer.own else WEIGHTS
+        offered = tuple(one for one in WEIGHTS if one <= 0.5) if transfer.own else WEIGHTS
         weight = choose_weight(tempered(inner, temperature), theirs, labels, offered)
     mixed = weight * tempered(scores, temperature) + (1 - weight) * plain.test
     return Adapted(scores.argmax(1), mixed.argmax(1), weight, transfer, rows)

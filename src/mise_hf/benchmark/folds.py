@@ -76,6 +76,14 @@ def require_unseen(train: FeatureTable, test: FeatureTable) -> None:
         raise ValueError(f"test clips lie in training under another name: {copies[:5]}; wanted disjoint sets")
 
 
+def require_apart(train: FeatureTable, test: FeatureTable, development: FeatureTable | None) -> None:
+    """`require_unseen` of training, test and, where there are some, the rows that choices are made on."""
+    require_unseen(train, test)
+    if development is not None:
+        require_unseen(train, development)
+        require_unseen(development, test)
+
+
 def _digests(table: FeatureTable) -> Iterator[bytes]:
     return (hashlib.sha256(np.ascontiguousarray(row).data).digest() for row in table.audio_states)
 

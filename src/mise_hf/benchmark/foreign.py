@@ -16,12 +16,12 @@ import torch
 
 from mise_hf.benchmark.adapted import WITH_PLAIN, measure_adapted, plain_scores, run_adapted
 from mise_hf.benchmark.controls import class_gaussian
-from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers, speaker_folds
+from mise_hf.benchmark.folds import require_apart, require_unseen_speakers, speaker_folds
 from mise_hf.benchmark.mixed_lda import class_statistics, mixed_lda
 from mise_hf.benchmark.plain import BEST, MEAN, tune_plain
-from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
+from mise_hf.transfer.choice import balanced_loss
 
 REAL, GAUSSIAN = "source's real features", "source's Gaussian"
 INNER_FOLDS = 4
@@ -87,14 +87,16 @@ def run_foreign_cell(
         controls: see `foreign_rows`.
         seed: of every draw.
         measure: take I(c; h) and carried information of the adapted generators' rows.
-        development: rows of the corpus's own split that the plain classifier is chosen on.
+        development: rows of the corpus's own split that the plain classifier, and an adapted generator's weight beside
+            it, are chosen on.
 
     Raises:
-        ValueError: where training, or a generator, has seen a test speaker or clip.
+        ValueError: where training, or a generator, has seen a speaker or clip of test or development.
     """
-    require_unseen(train, test)
+    require_apart(train, test, development)
     for generator in [*generators.values(), *(control.generator for control in controls)]:
-        require_unseen_speakers(generator.config.training_corpora, test)
+        for held in [test] if development is None else [test, development]:
+            require_unseen_speakers(generator.config.training_corpora, held)
     result = ForeignResult()
     plain = tune_plain(train, seed, development)
     scores = plain.scores(test, seed)
@@ -112,12 +114,12 @@ def run_foreign_cell(
     for control in controls:
         best = _choose(control, train)
         result.choices[control.name] = list(best)
-        result.predictions[control.name] = _beside(control, train, test, best[0], [best])[0]
+        result.predictions[control.name] = _beside(control, train, test, best[0], [best])[0].argmax(1)
     return result
 
 
 def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float]:
-    """The setting with the best inner UAR."""
+    """The setting with the least inner loss."""
     count = min(INNER_FOLDS, len(set(train.speakers)))
     held_out = [(train.select(fit), train.select(held)) for fit, held in speaker_folds(train.speakers, count)]
     truth = np.concatenate([held.labels for _, held in held_out])
@@ -125,12 +127,10 @@ def _choose(control: ForeignRows, train: FeatureTable) -> tuple[bool, int, float
     for fit, held in held_out:
         for own in (False, True):
             wanted = [setting for setting in SETTINGS if setting[0] == own]
-            for setting, predicted in zip(wanted, _beside(control, fit, held, own, wanted), strict=True):
-                found[setting].append(predicted)
-    scores = {
-        setting: unweighted_average_recall(truth, np.concatenate(predicted)) for setting, predicted in found.items()
-    }
-    return max(SETTINGS, key=lambda setting: scores[setting])
+            for setting, scores in zip(wanted, _beside(control, fit, held, own, wanted), strict=True):
+                found[setting].append(scores)
+    losses = {setting: balanced_loss(truth, np.concatenate(scores))[0] for setting, scores in found.items()}
+    return min(SETTINGS, key=lambda setting: losses[setting])
 
 
 def _beside(
@@ -140,7 +140,11 @@ def _beside(
     own: bool,
     settings: Sequence[tuple[bool, int, float]],
 ) -> list[np.ndarray]:
-    """LDA on the target's rows and those foreign rows whose emotion the target has: predictions for each setting."""
+    """LDA on the target's rows and those foreign rows whose emotion the target has.
+
+    Returns:
+        For each setting log probabilities, up to a constant a row: float (test rows, classes).
+    """
     layers, names = control.generator.config.state_layers, list(train.label_names)
     states, test_states = torch.from_numpy(train.layer(layers)), torch.from_numpy(test.layer(layers))
     space = copy.deepcopy(control.generator.space).adopt(states) if own else control.generator.space
@@ -152,5 +156,5 @@ def _beside(
     out = []
     for _, repeat, shrinkage in settings:
         weights, offsets = mixed_lda(own_rows, foreign, repeat, shrinkage)
-        out.append((theirs @ weights.T + offsets).argmax(1))
+        out.append(theirs @ weights.T + offsets)
     return out

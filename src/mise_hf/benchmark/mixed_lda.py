@@ -1,6 +1,6 @@
 """Shrinkage LDA on rows of two corpora, from their statistics: dozens of mixtures for one pass over the rows.
 
-The same classifier as `fit_lda` on the target's rows repeated and the foreign rows behind them.
+The same classifier as `fit_plain("lda", ...)` on the target's rows repeated and the foreign rows behind them.
 """
 
 from dataclasses import dataclass

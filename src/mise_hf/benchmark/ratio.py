@@ -1,8 +1,9 @@
 """How many synthetic rows: chosen inside, down to none.
 
 A ratio is taken where its gain in class-balanced log probability of the inner held rows, over the best plain
-classifier's, is above the gain's own standard error over the inner speakers, the best such ratio first. An augmentation
-that cannot show inside that it helps is not used, so where nothing helps every method is the best plain classifier.
+classifier's, is above the gain's own standard error over the inner speakers, the best such ratio first. So an
+augmentation that does not help is mostly not used, and the method is the best plain classifier then: mostly, since luck
+of one standard error is no rarity.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """Generators of the training rows themselves, whose moments are estimated again with a prior's caution.
 
 A generator of few rows believes its class means; here they are pulled together by empirical Bayes and its covariance is
-mixed, with settings chosen by generators that have not heard the left-out speakers.
+mixed. Settings are chosen by untrained generators (`mise_hf.transfer.own`) that have not heard the left-out speakers,
+so they are the same for the trained generator and for the Gaussian.
 """
 
 from mise_hf.benchmark.sharing import shared_arguments, start_shared, train_shared

@@ -55,7 +55,8 @@ class Plan:
         methods: of the in-corpus methods those to run beside the plain classifiers; all where empty.
         unlabelled: ask what the clips that were not drawn add without their labels (`mise_hf.benchmark.unlabelled`),
             in place of every other method.
-        measure: what synthetic rows carry, and I(c; h) of them: half a minute a cell.
+        measure: what in-corpus synthetic rows carry, and I(c; h) of them: half a minute a cell. Pretrained generators'
+            are always measured.
         standardise: "speaker" for states standardised speaker by speaker, which is transductive.
     """
 

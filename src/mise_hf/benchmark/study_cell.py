@@ -10,14 +10,13 @@ gain over it inside, so that no method can lose much to it. Generators whose mom
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mise_hf.benchmark import recipes
 from mise_hf.benchmark.adapted import WITH_PLAIN, measure_adapted, plain_scores, run_adapted
-from mise_hf.benchmark.folds import require_unseen
+from mise_hf.benchmark.folds import require_apart
 from mise_hf.benchmark.measures import SyntheticMeasures, measure_real, measure_synthetic
 from mise_hf.benchmark.place import Draw, Place, Recipe, aligned_place, encoder_place
 from mise_hf.benchmark.plain import BEST, SETTINGS, Choice, TunedPlain, chosen, fit_scores, inner_splits, tune_plain
@@ -61,10 +60,11 @@ class _Inside:
     labels: np.ndarray
     speakers: np.ndarray
 
-    @cached_property
+    @property
     def unaugmented(self) -> np.ndarray:
         """Inner log probabilities of the head without augmentation."""
-        return np.concatenate([_fit(self.head, place) for place in self.splits])
+        assert self.head.inner_scores is not None
+        return self.head.inner_scores
 
 
 def run_study_cell(
@@ -95,10 +95,7 @@ def run_study_cell(
     Raises:
         ValueError: where training has seen a test speaker or clip, or for an unknown method.
     """
-    require_unseen(train, test)
-    for held in [] if development is None else [development]:
-        require_unseen(train, held)
-        require_unseen(held, test)
+    require_apart(train, test, development)
     known = method_names(train)
     unknown = sorted(set(methods) - set(known))
     if unknown:

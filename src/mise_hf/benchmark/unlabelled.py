@@ -15,13 +15,22 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from mise_hf.benchmark.adapted import adapted_rows
 from mise_hf.benchmark.folds import require_unseen, require_unseen_speakers
 from mise_hf.benchmark.foreign import ForeignResult
-from mise_hf.benchmark.plain import BEST, COMPONENTS, TunedPlain, fit_lda, inner_splits, project, tune_plain
+from mise_hf.benchmark.plain import (
+    BEST,
+    COMPONENTS,
+    TunedPlain,
+    fit_scores,
+    inner_splits,
+    log_probabilities,
+    project,
+    tune_plain,
+)
 from mise_hf.benchmark.re_estimated import RE_ESTIMATED, own_generator
-from mise_hf.benchmark.statistics import unweighted_average_recall
 from mise_hf.features import FeatureTable
 from mise_hf.models.modeling_mise_generator import MiseGenerator
 from mise_hf.training.rows import rows_in_encoder_space
 from mise_hf.transfer import adapt, fit_transfer
+from mise_hf.transfer.choice import balanced_loss
 
 SELF_TRAINED = "LDA, self-trained on unlabelled clips"
 WITH_UNLABELLED = " + unlabelled clips"
@@ -87,24 +96,26 @@ def _self_trained(
         for setting in settings:
             found[setting].append(_self_training(fit, others, held, plain.layers, setting))
     truth = np.concatenate([held.labels for _, held in splits])
-    scores = {s: unweighted_average_recall(truth, np.concatenate(parts)) for s, parts in found.items()}
-    best = max(settings, key=lambda setting: scores[setting])
+    losses = {s: balanced_loss(truth, np.concatenate(parts))[0] for s, parts in found.items()}
+    best = min(settings, key=lambda setting: losses[setting])
     result.choices[SELF_TRAINED] = list(best)
-    result.predictions[SELF_TRAINED] = _self_training(train, unlabelled, test, plain.layers, best)
+    result.predictions[SELF_TRAINED] = _self_training(train, unlabelled, test, plain.layers, best).argmax(1)
 
 
 def _self_training(
     train: FeatureTable, unlabelled: FeatureTable, test: FeatureTable, layers: tuple[int, ...], setting: tuple
 ) -> np.ndarray:
+    """Log probabilities of the test rows, float (rows, classes)."""
     rows = rows_in_encoder_space(train, layers, COMPONENTS)
     shrinkage, threshold = setting
-    features = np.concatenate([rows.features.numpy(), project(rows, unlabelled.layer(layers))])
-    labels = np.concatenate([train.labels, np.full(len(unlabelled), UNKNOWN)])
+    features, labels, held = rows.features.numpy(), train.labels, project(rows, test.layer(layers))
     if not len(unlabelled):
-        return fit_lda(features, labels, shrinkage)(project(rows, test.layer(layers)))
+        return fit_scores("lda", shrinkage, features, labels, 0)(held)
+    features = np.concatenate([features, project(rows, unlabelled.layer(layers))])
+    labels = np.concatenate([labels, np.full(len(unlabelled), UNKNOWN)])
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
     with warnings.catch_warnings():
         # As in the plain LDA: a class of one row has no spread of its own.
         warnings.filterwarnings("ignore", message="Only one sample available")
         fitted = SelfTrainingClassifier(lda, threshold=threshold, max_iter=5).fit(features, labels)
-    return fitted.predict(project(rows, test.layer(layers)))
+    return log_probabilities(fitted, held)

@@ -39,8 +39,12 @@ def load_embedded(name: str = "emodb") -> FeatureTable:
 
 
 def open_table(name: str | os.PathLike[str]) -> FeatureTable:
-    """Features by the name of embedded ones, or by folder; errors as `FeatureTable.from_folder`."""
-    return load_embedded(str(name)) if name in EMBEDDED else FeatureTable.from_folder(name)
+    """Features by the name of embedded ones, or by folder; "./emodb" is a folder of that name.
+
+    Raises:
+        ValueError: as `FeatureTable.from_folder`.
+    """
+    return load_embedded(name) if isinstance(name, str) and name in EMBEDDED else FeatureTable.from_folder(name)
 
 
 def write_compact(table: FeatureTable, folder: Path) -> None:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--real", required=True, metavar="FEATURES", help="real speech of unseen speakers: feature folder, or 'emodb'"
     )
     parser.add_argument(
-        "--synthetic", required=True, metavar="FEATURES_OR_GENERATOR", help="feature folder, or generator"
+        "--synthetic", required=True, metavar="FEATURES_OR_GENERATOR", help="feature folder, 'emodb', or generator"
     )
     parser.add_argument(
         "--aligner", metavar="ALIGNER", help="folder of the aligner, for a generator of the aligned space"
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("real", "synthetic"):
         given = getattr(args, flag)
         if given not in EMBEDDED and not Path(given).is_dir():
-            raise ValueError(f"--{flag} is {given!r}, which is no folder; wanted features or a generator")
+            raise ValueError(f"--{flag} is {given!r}, which is no folder; wanted features, 'emodb' or a generator")
     from mise_hf.metrics.mise_quality.quality import quality
 
     real, labels, speakers, synthetic, synthetic_labels = load(args)

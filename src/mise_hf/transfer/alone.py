@@ -25,11 +25,14 @@ def warn_of_no_gain(transfer: Transfer, table: FeatureTable, layers: tuple[int, 
         layers: of the generator.
         seed: of the principal components.
     """
-    held = transfer.inside.held
-    if not len(held):
+    rows = Labelled(table.layer(layers), table.labels, table.speakers, transfer.names)
+    held, scores = scores_alone(rows, seed=seed)
+    _, ours, theirs = np.intersect1d(held, transfer.inside.held, return_indices=True)
+    if not len(ours):
         return
-    helped = balanced_loss(table.labels[held], transfer.inside.log_posterior)[0]
-    alone = loss_alone(Labelled(table.layer(layers), table.labels, table.speakers, transfer.names), seed=seed)
+    labels = table.labels[held[ours]]
+    helped = balanced_loss(labels, transfer.inside.log_posterior[theirs])[0]
+    alone = min(balanced_loss(labels, found[ours])[0] for found in scores)
     if alone <= helped:
         warnings.warn(
             f"this generator may not help: on left-out speakers, LDA on the target's {len(table)} rows alone loses "
@@ -40,27 +43,31 @@ def warn_of_no_gain(transfer: Transfer, table: FeatureTable, layers: tuple[int, 
         )
 
 
-def loss_alone(rows: Labelled, *, seed: int) -> float:
-    """The least class-balanced loss over `SHRINKAGES` on left-out speakers, nats a row; infinity without inner folds.
+def scores_alone(rows: Labelled, *, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Row numbers of left-out speakers, and their log probabilities float (rows, classes) for each of `SHRINKAGES`.
+
+    A fold that fits on one row of each emotion, which has no covariance, is left out; there may be none.
 
     Args:
         rows: of the target.
         seed: of the principal components.
     """
-    truth: list[np.ndarray] = []
-    found: dict[float, list[np.ndarray]] = {shrinkage: [] for shrinkage in SHRINKAGES}
+    known: list[np.ndarray] = [np.empty(0, dtype=np.int64)]
+    found: list[list[np.ndarray]] = [[np.empty((0, len(rows.names)))] for _ in SHRINKAGES]
     equal = np.full(len(rows.names), 1 / len(rows.names))
     for fit, held in rows.inner_folds():
+        if len(fit) <= len(rows.names):
+            continue
         most = min(COMPONENTS, len(fit) - 1, rows.states.shape[1])
         # Randomised: the exact decomposition takes minutes at some thousand rows.
         places = make_pipeline(StandardScaler(), PCA(most, svd_solver="randomized", random_state=seed))
         features, others = places.fit_transform(rows.states[fit]), places.transform(rows.states[held])
-        truth.append(rows.labels[held])
-        for shrinkage in SHRINKAGES:
+        known.append(held)
+        for parts, shrinkage in zip(found, SHRINKAGES, strict=True):
             lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=equal)
-            scores = lda.fit(features, rows.labels[fit]).decision_function(others)
-            found[shrinkage].append(np.stack([0 * scores, scores], axis=1) if scores.ndim == 1 else scores)
-    if not truth:
-        return float("inf")
-    answers = np.concatenate(truth)
-    return min(balanced_loss(answers, np.concatenate(parts))[0] for parts in found.values())
+            with warnings.catch_warnings():
+                # The shared covariance has no need of a class's own.
+                warnings.filterwarnings("ignore", message="Only one sample available")
+                scores = lda.fit(features, rows.labels[fit]).decision_function(others)
+            parts.append(np.stack([0 * scores, scores], axis=1) if scores.ndim == 1 else scores)
+    return np.concatenate(known), [np.concatenate(parts) for parts in found]

@@ -48,7 +48,7 @@ class Transfer:
         prior: what the generator says.
         unlabelled: how rows without a label counted.
         heard: corpora and speakers of the rows, as a checkpoint lists them.
-        own: the generator was made of these very rows.
+        own: the generator has heard speakers of these rows.
     """
 
     posterior: Posterior
@@ -112,9 +112,9 @@ def fit_transfer(
     """Fit the transfer to a target's training rows; settings are chosen by leaving out groups of its speakers.
 
     Args:
-        generator: in the encoder space; of another corpus, or of these very rows (it lists their speakers). Then
-            settings are chosen with generators like it that have not heard the left-out speakers, and its means are no
-            prior, since they would count the rows twice.
+        generator: in the encoder space; of another corpus, or of these very rows (it lists speakers of theirs). Then
+            settings are chosen with untrained ones like it that have not heard the left-out speakers, and its means are
+            no prior, since they would count rows twice.
         table: training rows of the target; never a row that is tested on.
         label_map: as in `prior_of`.
         unlabelled: more of the target's rows, whose labels are not looked at; never a row that is tested on. How much
@@ -133,7 +133,8 @@ def fit_transfer(
             theirs = config.feature_fingerprint or {}
             require_same(features.fingerprint, theirs, AUDIO_PARTS, our_name=name, their_name="generator")
     names = tuple(table.label_names)
-    own = bool(heard_speakers(config.training_corpora or [], table.corpus, table.speakers))
+    known = heard_speakers(config.training_corpora or [], table.corpus, table.speakers)
+    own = bool(known)
     placed = prior_of(generator, label_map, seed=seed)
     prior = without_means(placed) if own else placed
 
@@ -155,7 +156,7 @@ def fit_transfer(
     posterior = posterior_with_unlabelled(
         prior, features_in(space, rows.states), rows.labels, names, inside.settings, features_in(space, more), how
     )
-    new = [part for part in (table.select([]) if own else table, rest) if len(part)]
+    new = [part for part in (table.select(~np.isin(table.speakers, known)), rest) if len(part)]
     heard = [corpus for part in new for corpus in training_corpora(part, UNSTATED)]
     return Transfer(posterior, inside, space, names, placed, how, heard, own)
 
