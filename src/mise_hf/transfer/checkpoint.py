@@ -86,19 +86,47 @@ def prior_of(generator: MiseGenerator, label_map: Mapping[str, str] | None = Non
     unknown = sorted(set(label_map or {}) - set(names))
     if unknown:
         raise ValueError(f"label_map has {unknown}; wanted some of {names}")
-    labels = torch.arange(len(names)).repeat_interleave(SPEAKERS * UTTERANCES)
-    voices = torch.arange(SPEAKERS).repeat_interleave(UTTERANCES).repeat(len(names))
-    source = torch.Generator().manual_seed(seed)
-    made = generator.generate(labels, speakers=voices if config.speaker_noise_size else None, generator=source)
-    rows = made.features.double().cpu().numpy().reshape(len(names), SPEAKERS, UTTERANCES, -1)
-    means = rows.mean((1, 2))
-    residual = (rows - means[:, None, None]).reshape(-1, rows.shape[-1])
-    between = np.eye(rows.shape[-1])
+    drawn = _draw(generator, seed)
+    means = (drawn.made - drawn.linear).mean((1, 2))
+    rows, linear = drawn.made - means[:, None, None], drawn.linear
+    factor = generator.noise_factor.weight[: config.feature_size].detach().double().cpu().numpy()
+    of_speaker, of_utterance = np.split(factor, [config.speaker_noise_size], axis=1)
+    # What noise adds linearly has a covariance that is known: only the rest is left to the sample. A sample's own, of
+    # 256 dimensions, would be wrong by a third in places, and with it every generator that is adapted by it.
+    covariance = factor @ factor.T + _second_moment(rows) - _second_moment(linear)
+    between = np.eye(len(covariance))
     if config.speaker_noise_size:
-        apart = (rows.mean(2) - means[:, None]).reshape(-1, rows.shape[-1])
-        between = apart.T @ apart / len(apart)
+        between = of_speaker @ of_speaker.T + of_utterance @ of_utterance.T / UTTERANCES
+        between += _second_moment(rows.mean(2)) - _second_moment(linear.mean(2))
     mapped = tuple((label_map or {}).get(name, name) for name in names)
-    return Prior(mapped, means, residual.T @ residual / len(residual), between)
+    return Prior(mapped, means, covariance, between)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Samples, and what their noise adds linearly: float64 (emotions, SPEAKERS, UTTERANCES, dim)."""
+
+    made: np.ndarray
+    linear: np.ndarray
+
+
+def _draw(generator: MiseGenerator, seed: int) -> _Drawn:
+    config = generator.config
+    source, shape = torch.Generator().manual_seed(seed), (config.num_labels, SPEAKERS, UTTERANCES)
+    noise = torch.randn(*shape, config.noise_size, generator=source)
+    # Utterances of one synthetic speaker in one emotion share the leading part.
+    noise[..., : config.speaker_noise_size] = noise[:, :, :1, : config.speaker_noise_size]
+    flat = noise.reshape(-1, config.noise_size)
+    labels = torch.arange(config.num_labels).repeat_interleave(SPEAKERS * UTTERANCES)
+    made = generator.generate(labels, noise=flat).features.double().cpu().numpy()
+    linear = flat.double() @ generator.noise_factor.weight[: config.feature_size].detach().double().cpu().t()
+    return _Drawn(made.reshape(*shape, -1), linear.numpy().reshape(*shape, -1))
+
+
+def _second_moment(rows: np.ndarray) -> np.ndarray:
+    """Mean outer product of rows (..., dim): (dim, dim)."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    return flat.T @ flat / len(flat)
 
 
 def fit_transfer(
