@@ -268,6 +268,13 @@ def test_a_generator_that_does_not_help_is_warned_of(source, tmp_path):
         SyntheticFeatures.from_pretrained(tmp_path / "blind", target=corpus("target", speakers=8, each=60), seed=0)
 
 
+def test_what_an_adapted_start_makes_has_the_posteriors_covariance(source):
+    few, _ = few_and_many()
+    transfer = fit_transfer(source, few, seed=0)
+    factor = adapt(source, transfer).noise_factor.weight.detach().double().numpy()
+    assert np.allclose(factor @ factor.T, transfer.posterior.covariance, rtol=1e-3, atol=1e-4)
+
+
 def test_two_speakers_with_a_clip_of_each_emotion_are_enough(source, tmp_path):
     source.save_pretrained(tmp_path / "generator")
     few = corpus("target", speakers=2, each=3)
