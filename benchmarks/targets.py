@@ -18,7 +18,7 @@ from mise_hf.benchmark.foreign import GAUSSIAN
 from mise_hf.benchmark.plain import BEST, MEAN
 from mise_hf.benchmark.re_estimated import OWN, OWN_GAUSSIAN
 from mise_hf.benchmark.statistics import holm, unweighted_average_recall
-from mise_hf.benchmark.study import CELLS
+from mise_hf.benchmark.study import CELLS, SPEAKER_FOLDS
 from mise_hf.benchmark.tables import contrast, recall_of
 from mise_hf.features import load_embedded
 
@@ -86,9 +86,14 @@ def targets(seeds: int) -> list[Target]:
 
 
 def read(folder: Path, share: float) -> pd.DataFrame | None:
-    """Predictions of one share; None where the study has no such cells."""
+    """Predictions of one share, of the draws that have all their folds; None where there are none."""
     paths = sorted((folder / CELLS).glob(f"share-{share:g}_*.parquet"))
-    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True) if paths else None
+    if not paths:
+        return None
+    frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    folds = frame.groupby("seed")["fold"].nunique()
+    whole = frame[frame["seed"].isin(folds[folds == SPEAKER_FOLDS].index)]
+    return whole if len(whole) else None
 
 
 def mean_uar(frame: pd.DataFrame, methods: Sequence[str]) -> float:
