@@ -122,8 +122,8 @@ class SyntheticFeatures:
             name: Hub id or folder; by default the generator of EmoDB that the package carries.
             target: training rows of the corpus to augment, never a row that is tested on. The generator is adapted to
                 them (`mise_hf.transfer`): it then makes the target's emotions, in the space of `dataset`. None takes
-                the generator as it is. It is for few clips: with all of EmoDB's or RAVDESS's it costs about a point of
-                UAR (`benchmarks/results/`). Without `unlabelled`, a warning tells where left-out speakers of the target
+                the generator as it is. It is for few clips: with all of EmoDB's it costs about a point of UAR
+                (`benchmarks/results/`). Without `unlabelled`, a warning tells where left-out speakers of the target
                 are served as well by its rows alone.
             label_map: the generator's name of an emotion -> the target's, where they differ.
             unlabelled: more rows of the target's training speakers, whose labels are not looked at; how much they
