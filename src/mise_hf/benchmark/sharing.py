@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 
-from mise_hf.benchmark.adapted import WITH_PLAIN
 from mise_hf.benchmark.foreign import GAUSSIAN, REAL, ForeignRows, foreign_rows, run_foreign_cell
-from mise_hf.benchmark.plain import BEST, MEAN
+from mise_hf.benchmark.plain import BEST
 from mise_hf.features import FeatureTable
 from mise_hf.features.provenance import training_corpora
 from mise_hf.models.modeling_mise_generator import MiseGenerator
@@ -24,13 +23,7 @@ ALONE, ADAPTED, BESIDE, SITE_GAUSSIAN, SITE_REAL = (
     "B + Gaussian of A",
     "B + real features of A",
 )
-NAMES = {
-    BEST: ALONE,
-    MEAN: "B alone (mean of the plain)",
-    ADAPTED + WITH_PLAIN: f"{ADAPTED} & B's best",
-    GAUSSIAN: SITE_GAUSSIAN,
-    REAL: SITE_REAL,
-}
+NAMES = {BEST: ALONE, GAUSSIAN: SITE_GAUSSIAN, REAL: SITE_REAL}
 
 
 def shared_arguments(layers: tuple[int, ...], *, seed: int, steps: int, mi_weight: float = 0.1) -> GeneratorArguments:
@@ -81,9 +74,7 @@ def train_site(site: FeatureTable, *, licence: str, seed: int, steps: int) -> tu
 def run_sharing_cell(
     train: FeatureTable, test: FeatureTable, generator: MiseGenerator, rows: list[ForeignRows], seed: int
 ) -> dict[str, np.ndarray]:
-    """Test predictions of B alone, of B with each thing that A may share, and of mixtures, by method (see `NAMES`).
-
-    Errors as `run_foreign_cell`.
+    """Test predictions of B alone and of B with each thing that A may share, by method; errors as `run_foreign_cell`.
 
     Args:
         train: B's few rows.
@@ -92,4 +83,4 @@ def run_sharing_cell(
         seed: of every draw.
     """
     found = run_foreign_cell(train, test, {ADAPTED: generator}, rows, seed=seed, measure=False).predictions
-    return {NAMES.get(name, name): predicted for name, predicted in found.items()}
+    return {NAMES.get(name, name): found[name] for name in (BEST, ADAPTED, *(shared.name for shared in rows))}
