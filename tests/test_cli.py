@@ -174,7 +174,7 @@ def test_other_shells_get_every_command(shell):
 def test_train_says_where_the_model_is(toy_table, tmp_path, monkeypatch, capsys):
     import mise_hf.training.rows
 
-    monkeypatch.setattr(mise_hf.training.rows, "load_embedded", lambda name: toy_table)
+    monkeypatch.setattr(mise_hf.training.rows, "open_table", lambda name: toy_table)
     words = ["train", "generator", "--steps", "2", "--layer", "1", "--feature-size", "4", "--batch-size", "8"]
     assert main([*words, "--output-dir", str(tmp_path / "run"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
