@@ -20,7 +20,8 @@ from mise_hf.transfer.choice import balanced_loss, tempered
 WITH_PLAIN = " & best plain"
 # What the head on synthetic rows may weigh.
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Rows of each emotion that the head of an adapted generator is fitted on, and those that the measures are taken of.
+# Rows of each emotion that the head of an adapted generator is fitted on, and those that the measures are taken of: the
+# time of I(c; h) grows with them.
 ROWS_OF_A_CLASS, MEASURED_ROWS_OF_A_CLASS = 1000, 60
 # The adapted covariance is shrunk already: only what the draw of its rows adds is left.
 SHRINKAGE = 0.01

@@ -160,13 +160,8 @@ def inner_splits(
     return [(table.select(fit), table.select(held)) for fit, held in folds]
 
 
-def choose_layers(table: FeatureTable, development: FeatureTable | None = None) -> tuple[int, ...]:
-    """The encoder layer, or all of them side by side, in which a tuned shrinkage LDA has the least inner loss."""
-    return _tune_layers(table, development)[0]
-
-
 def _tune_layers(table: FeatureTable, development: FeatureTable | None) -> tuple[tuple[int, ...], Choice]:
-    """Those of `choose_layers`, and the LDA that it tuned there."""
+    """The encoder layer, or all of them side by side, in which a tuned shrinkage LDA loses least inside; and that LDA."""
     offered = dict.fromkeys([*((layer,) for layer in table.audio_layers), tuple(table.audio_layers)])
     tuned = {layers: tune(table, layers, "lda", 0, development=development) for layers in offered}
     return min(tuned.items(), key=lambda item: item[1].inner_loss)

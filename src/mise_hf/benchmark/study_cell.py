@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mise_hf.benchmark import recipes
-from mise_hf.benchmark.adapted import WITH_PLAIN, measure_adapted, plain_scores, run_adapted
+from mise_hf.benchmark.adapted import MEASURED_ROWS_OF_A_CLASS, WITH_PLAIN, measure_adapted, plain_scores, run_adapted
 from mise_hf.benchmark.folds import require_apart
 from mise_hf.benchmark.measures import SyntheticMeasures, measure_real, measure_synthetic
 from mise_hf.benchmark.place import Draw, Place, Recipe, aligned_place, encoder_place
@@ -32,8 +32,6 @@ WEIGHTED = (CLASS_WEIGHTS, FOCAL)
 # Of a generator's steps that it gets in an inner fold, one in so many.
 INNER_STEPS = 4
 ALIGNER_STEPS = 300
-# Rows of each emotion that I(c; h) is estimated from: the estimate's time grows with them.
-MEASURED_ROWS_OF_A_CLASS = 60
 
 
 def method_names(table: FeatureTable) -> tuple[str, ...]:
