@@ -161,7 +161,7 @@ def inner_splits(
 
 
 def _tune_layers(table: FeatureTable, development: FeatureTable | None) -> tuple[tuple[int, ...], Choice]:
-    """The encoder layer, or all of them side by side, in which a tuned shrinkage LDA loses least inside; and that LDA."""
+    """The encoder layer, or all of them side by side, in which a tuned shrinkage LDA loses least, and that LDA."""
     offered = dict.fromkeys([*((layer,) for layer in table.audio_layers), tuple(table.audio_layers)])
     tuned = {layers: tune(table, layers, "lda", 0, development=development) for layers in offered}
     return min(tuned.items(), key=lambda item: item[1].inner_loss)
